@@ -1,0 +1,185 @@
+"""Methods: how a measurement y = A x_0 + n enters. Each maps a denoiser to a denoiser.
+
+The exact answer for a Gaussian x_0 | x_t ~ N(m, C) is m + C A^T (A C A^T + sigma_y^2)^-1 (y - A m).
+The methods differ in what they take for C and in how they solve for it. All of them use
+r_t^2, the denoiser's own mean squared error at time t, for the size of C (`Denoiser.variance`),
+where the papers put a schedule of constants; so none has a knob that depends on the photo, and
+for C = r_t^2 I all but `replace` are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .denoiser import Denoiser, Prediction
+from .operators import LinearOperator, Mask
+from .schedule import Schedule, over
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """How a clean picture became the observed one: y = A x_0 + sigma n, in engine units."""
+
+    operator: LinearOperator
+    sigma: float = 0.0
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a method conditions on."""
+
+    y: Tensor
+    degradation: Degradation
+
+    @property
+    def operator(self) -> LinearOperator:
+        return self.degradation.operator
+
+    @property
+    def sigma(self) -> float:
+        return self.degradation.sigma
+
+
+Method = Callable[[Denoiser, Observation], Denoiser]
+
+
+class Conditioned:
+    """A denoiser given more than x_t; what every method returns.
+
+    Args:
+        prior: the denoiser that is conditioned.
+        correct: (x_t, t, r_t^2) -> Prediction, the method proper.
+    """
+
+    def __init__(
+        self, prior: Denoiser, correct: Callable[[Tensor, Tensor, float], Prediction]
+    ) -> None:
+        self.prior = prior
+        self.correct = correct
+        self.schedule: Schedule = prior.schedule
+
+    def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
+        t = torch.as_tensor(t, dtype=torch.float64)
+        if t.numel() != 1:
+            raise ValueError("a conditioned denoiser takes one time for the whole batch")
+        return self.correct(x_t, t, float(self.prior.variance(t)))
+
+    def variance(self, t: Tensor) -> Tensor:
+        return self.prior.variance(t)
+
+
+def unconditional(prior: Denoiser, observation: Observation) -> Denoiser:
+    """Ignores the observation: for denoising, where y is the state itself, and for generation."""
+    return prior
+
+
+def ddnm(prior: Denoiser, observation: Observation) -> Denoiser:
+    """x_0 - Sigma_t A^+ (A x_0 - y) (DDNM, Wang et al. 2023, eq. 13; DDNM+, eq. 17).
+
+    Without noise Sigma_t = I and A x_0 = y holds exactly. With noise DDNM+ scales the
+    correction down so that it brings in no more noise than the state has; here Sigma_t is the
+    gain r_t^2 / (r_t^2 + sigma_y^2), which does the same and is optimal for A A^T = I.
+    """
+    a, y = observation.operator, observation.y
+
+    def correct(x_t: Tensor, t: Tensor, r2: float) -> Prediction:
+        p = prior(x_t, t)
+        gain = r2 / (r2 + observation.sigma**2)
+        return Prediction(p.x_0 - gain * a.pinv(a(p.x_0) - y), p.variance_fraction)
+
+    return Conditioned(prior, correct)
+
+
+def diffpir(prior: Denoiser, observation: Observation) -> Denoiser:
+    """The prox argmin_x |A x - y|^2 + rho_t |x - x_0|^2 (DiffPIR, Zhu et al. 2023, eq. 13a).
+
+    rho_t = sigma_y^2 / r_t^2, the paper's with lambda = sigma_t^2 / (alpha_t^2 r_t^2).
+    """
+    a, y = observation.operator, observation.y
+
+    def correct(x_t: Tensor, t: Tensor, r2: float) -> Prediction:
+        p = prior(x_t, t)
+        rho = observation.sigma**2 / max(r2, 1e-12)
+        return Prediction(a.project(p.x_0, y, rho), p.variance_fraction)
+
+    return Conditioned(prior, correct)
+
+
+def replace(prior: Denoiser, observation: Observation) -> Denoiser:
+    """RePaint's known-region rule (Lugmayr et al. 2022, eq. 8): known pixels of x_0 are y's.
+
+    A step of the sampler from there gives the known pixels the law q(x_s | x_0 = y), which is
+    what the paper pastes into x_s. Noise in y is taken for picture. Masks only.
+    """
+    a = observation.operator
+    if not isinstance(a, Mask):
+        raise ValueError("the method 'replace' needs a mask; use 'diffpir' or 'ddnm'")
+
+    def correct(x_t: Tensor, t: Tensor, r2: float) -> Prediction:
+        p = prior(x_t, t)
+        return Prediction(p.x_0 - a(p.x_0) + a(observation.y), p.variance_fraction)
+
+    return Conditioned(prior, correct)
+
+
+def _guided(
+    prior: Denoiser, x_t: Tensor, t: Tensor, pull: Callable[[Tensor], Tensor]
+) -> Prediction:
+    """x_0 + sigma_t^2 / alpha_t J^T pull(x_0), with J = d x_0 / d x_t (Tweedie's formula)."""
+    with torch.inference_mode(False), torch.enable_grad():
+        x_t = x_t.detach().clone().requires_grad_()
+        p = prior(x_t, t)
+        (gradient,) = torch.autograd.grad(p.x_0, x_t, pull(p.x_0.detach()))
+    alpha, sigma = prior.schedule(t)
+    x_0 = p.x_0.detach() + over(sigma**2 / alpha, x_t) * gradient
+    fraction = p.variance_fraction
+    return Prediction(x_0, None if fraction is None else fraction.detach())
+
+
+def pigdm(prior: Denoiser, observation: Observation) -> Denoiser:
+    """Pseudo-inverse guidance (PiGDM, Song et al. 2023, eq. 7), with its noisy form.
+
+    x_0 + sigma_t^2 / alpha_t J^T A^T (r_t^2 A A^T + sigma_y^2 I)^-1 (y - A x_0). Costs a backward
+    pass. A^T (r^2 A A^T + s^2)^-1 d is prox(0, d, s^2 / r^2) / r^2.
+    """
+    a, y = observation.operator, observation.y
+
+    def correct(x_t: Tensor, t: Tensor, r2: float) -> Prediction:
+        r2 = max(r2, 1e-12)
+
+        def pull(x_0: Tensor) -> Tensor:
+            move = a.project(torch.zeros_like(x_0), y - a(x_0), observation.sigma**2 / r2)
+            return move / r2
+
+        return _guided(prior, x_t, t, pull)
+
+    return Conditioned(prior, correct)
+
+
+def dps(prior: Denoiser, observation: Observation) -> Denoiser:
+    """Diffusion posterior sampling (Chung et al. 2023, eq. 16): the gradient of |y - A x_0|^2.
+
+    Needs A and A^T alone. The paper divides by a constant; here by the variance that y - A x_0
+    really has, sigma_y^2 + |A|^2 r_t^2, which keeps the step stable without tuning.
+    """
+    a, y = observation.operator, observation.y
+
+    def correct(x_t: Tensor, t: Tensor, r2: float) -> Prediction:
+        spread = max(observation.sigma**2 + a.norm**2 * r2, 1e-12)
+        return _guided(prior, x_t, t, lambda x_0: a.adjoint(y - a(x_0)) / spread)
+
+    return Conditioned(prior, correct)
+
+
+METHODS: dict[str, Method] = {
+    "none": unconditional,
+    "ddnm": ddnm,
+    "diffpir": diffpir,
+    "replace": replace,
+    "pigdm": pigdm,
+    "dps": dps,
+}

@@ -1,0 +1,268 @@
+"""Linear operators A of measurements y = A x + n, each with adjoint, pseudo-inverse and prox."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+
+class LinearOperator(nn.Module):
+    """A linear map of pictures. Calls never mutate; buffers follow `.to()`.
+
+    Subclasses give `forward` and `adjoint`; `pinv` and `prox` fall back to conjugate gradients
+    on the normal equations and should be overridden where there is a closed form.
+
+    Attributes:
+        norm: an upper bound of the largest singular value.
+    """
+
+    norm: float = 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """A x for x (B, C, H, W)."""
+        raise TypeError(f"{type(self).__name__} does not say what A x is")
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """A^T y: <A x, y> = <x, A^T y>."""
+        raise TypeError(f"{type(self).__name__} does not say what A^T y is")
+
+    def pinv(self, y: Tensor) -> Tensor:
+        """A^+ y, the x of least norm among those that minimise |A x - y|."""
+        b = self.adjoint(y)
+        return conjugate_gradients(lambda x: self.adjoint(self(x)), b, torch.zeros_like(b))
+
+    def prox(self, z: Tensor, y: Tensor, rho: float) -> Tensor:
+        """argmin_x |A x - y|^2 + rho |x - z|^2, for rho > 0."""
+        b = self.adjoint(y) + rho * z
+        return conjugate_gradients(lambda x: self.adjoint(self(x)) + rho * x, b, z)
+
+    def project(self, z: Tensor, y: Tensor, rho: float) -> Tensor:
+        """The prox, and its limit for rho = 0: z - A^+ (A z - y), the nearest x with A x = y."""
+        return self.prox(z, y, rho) if rho > 0 else z - self.pinv(self(z) - y)
+
+
+def conjugate_gradients(
+    normal: Callable[[Tensor], Tensor], b: Tensor, x: Tensor, steps: int = 200, tol: float = 1e-6
+) -> Tensor:
+    """Solves a symmetric positive (semi)definite system from x (Hestenes and Stiefel 1952)."""
+    residual = b - normal(x)
+    direction = residual
+    square = residual.square().sum()
+    goal = tol**2 * b.square().sum()
+    for _ in range(steps):
+        if square <= goal:
+            break
+        image = normal(direction)
+        step = square / (direction * image).sum()
+        x = x + step * direction
+        residual = residual - step * image
+        square, before = residual.square().sum(), square
+        direction = residual + square / before * direction
+    return x
+
+
+class Identity(LinearOperator):
+    """A = I: denoising."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return y
+
+    def pinv(self, y: Tensor) -> Tensor:
+        return y
+
+    def prox(self, z: Tensor, y: Tensor, rho: float) -> Tensor:
+        return (y + rho * z) / (1 + rho)
+
+
+class Nothing(LinearOperator):
+    """A with zero rows: nothing was measured, which is unconditional generation.
+
+    Shape:
+        (B, C, H, W) -> (B, C, 0, W).
+
+    Args:
+        size: (H, W) of the pictures.
+    """
+
+    norm = 0.0
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[..., :0, :]
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return y.new_zeros(*y.shape[:-2], *self.size)
+
+    def pinv(self, y: Tensor) -> Tensor:
+        return self.adjoint(y)
+
+    def prox(self, z: Tensor, y: Tensor, rho: float) -> Tensor:
+        return z
+
+
+class Mask(LinearOperator):
+    """A x = m x with m in {0, 1}: the known pixels, the others zero.
+
+    Args:
+        known: (1 or B, 1 or C, H, W), 1 where the pixel is known.
+    """
+
+    known: Tensor
+
+    def __init__(self, known: Tensor) -> None:
+        super().__init__()
+        if not torch.isin(known, torch.tensor([0, 1], dtype=known.dtype)).all():
+            raise ValueError("a mask holds 0 and 1 only")
+        self.register_buffer("known", known)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.known.to(x.dtype)
+
+    adjoint = forward
+    pinv = forward
+
+    def prox(self, z: Tensor, y: Tensor, rho: float) -> Tensor:
+        known = self.known.to(z.dtype)
+        return (known * y + rho * z) / (known + rho)
+
+
+class Grey(LinearOperator):
+    """A x = B (mean of x over its channels): a black-and-white photo of a coloured world.
+
+    Since G G^T = I / C for the mean G, pinv and prox are those of B, carried over.
+
+    Shape:
+        (B, C, H, W) -> what B makes of (B, 1, H, W).
+
+    Args:
+        then: B, which acts on the grey picture.
+    """
+
+    def __init__(self, then: LinearOperator, channels: int = 3) -> None:
+        super().__init__()
+        self.then = then
+        self.channels = channels
+        self.norm = then.norm * channels**-0.5
+
+    def _mean(self, x: Tensor) -> Tensor:
+        return x.mean(1, keepdim=True)
+
+    def _spread(self, grey: Tensor) -> Tensor:
+        return grey.expand(-1, self.channels, -1, -1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.then(self._mean(x))
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return self._spread(self.then.adjoint(y)) / self.channels
+
+    def pinv(self, y: Tensor) -> Tensor:
+        return self._spread(self.then.pinv(y)).contiguous()
+
+    def prox(self, z: Tensor, y: Tensor, rho: float) -> Tensor:
+        grey = self._mean(z)
+        return z + self._spread(self.then.prox(grey, y, rho * self.channels) - grey)
+
+
+class Resample(LinearOperator):
+    """Separable resampling, A = A_h x A_w^T: one small matrix for each axis.
+
+    Shape:
+        (B, C, H, W) -> (B, C, h, w).
+
+    Args:
+        size: (H, W) of the pictures A works on.
+        to: (h, w) of what it gives.
+        kernel: `bicubic` or `area`.
+    """
+
+    def __init__(
+        self, size: tuple[int, int], to: tuple[int, int], kernel: Kernel | None = None
+    ) -> None:
+        super().__init__()
+        self.axes = [(n, m, kernel or bicubic) for n, m in zip(size, to, strict=True)]
+        # float64 whatever the pictures are: cast on use, so that both precisions are exact.
+        for name, axis in zip(("matrix_h", "matrix_w"), self.axes, strict=True):
+            self.register_buffer(name, resampling_matrix(*axis), persistent=False)
+
+    @property
+    def norm(self) -> float:  # type: ignore[override]
+        return math.prod(float(gram_eigensystem(*axis)[0].max()) ** 0.5 for axis in self.axes)
+
+    def _buffer(self, name: str, like: Tensor) -> Tensor:
+        return self.get_buffer(name).to(like)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._buffer("matrix_h", x) @ x @ self._buffer("matrix_w", x).T
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return self._buffer("matrix_h", y).T @ y @ self._buffer("matrix_w", y)
+
+    def _solve(self, y: Tensor, rho: float) -> Tensor:
+        """(A A^T + rho I)^-1 y in the eigenbasis of A A^T; its pseudo-inverse for rho = 0."""
+        (on_h, u), (on_w, v) = (gram_eigensystem(*axis) for axis in self.axes)
+        eigenvalues = torch.outer(on_h, on_w)
+        kept = eigenvalues > 1e-10 * eigenvalues.max()
+        inverse = torch.where(kept | (rho > 0), 1 / (eigenvalues + rho), 0.0).to(y)
+        u, v = u.to(y), v.to(y)
+        return u @ ((u.T @ y @ v) * inverse) @ v.T
+
+    def pinv(self, y: Tensor) -> Tensor:
+        return self.adjoint(self._solve(y, 0.0))
+
+    def prox(self, z: Tensor, y: Tensor, rho: float) -> Tensor:
+        return z + self.adjoint(self._solve(y - self(z), rho))
+
+
+Kernel = Callable[[Tensor, float], Tensor]
+
+
+def bicubic(distance: Tensor, stretch: float) -> Tensor:
+    """Keys' cubic (1981, eq. 8) with a = -0.5, widened by `stretch` against aliasing."""
+    x = (distance / stretch).abs()
+    near = 1.5 * x**3 - 2.5 * x**2 + 1
+    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    return torch.where(x <= 1, near, torch.where(x < 2, far, 0.0))
+
+
+def area(distance: Tensor, stretch: float) -> Tensor:
+    """The overlap of an input pixel with the output pixel, `stretch` input pixels wide."""
+    return ((stretch + 1) / 2 - distance.abs()).clamp(0, min(1.0, stretch))
+
+
+@functools.lru_cache(maxsize=16)
+def resampling_matrix(n: int, m: int, kernel: Kernel) -> Tensor:
+    """The (m, n) float64 matrix that resamples n values to m.
+
+    Pixel centres map as (i + 0.5) n / m - 0.5; beyond the edges the picture is mirrored, edge
+    pixel included, as in the super-resolution literature.
+    """
+    if n < 1 or m < 1:
+        raise ValueError(f"cannot resample {n} pixels to {m}")
+    stretch = max(n / m, 1.0)
+    centre = (torch.arange(m, dtype=torch.float64) + 0.5) * n / m - 0.5
+    reach = math.ceil(2 * stretch) + 1
+    position = centre.floor()[:, None] + torch.arange(-reach, reach + 1, dtype=torch.float64)
+    weight = kernel(position - centre[:, None], stretch)
+    weight = weight / weight.sum(1, keepdim=True)
+    mirrored = torch.remainder(position, 2 * n)
+    mirrored = torch.minimum(mirrored, 2 * n - 1 - mirrored).long()
+    return torch.zeros(m, n, dtype=torch.float64).scatter_add_(1, mirrored, weight)
+
+
+@functools.lru_cache(maxsize=4)
+def gram_eigensystem(n: int, m: int, kernel: Kernel) -> tuple[Tensor, Tensor]:
+    """Eigenvalues (m,) and eigenvectors (m, m) of M M^T, M the resampling matrix."""
+    matrix = resampling_matrix(n, m, kernel)
+    eigenvalues, basis = torch.linalg.eigh(matrix @ matrix.T)
+    return eigenvalues.clamp(min=0), basis

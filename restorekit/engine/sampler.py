@@ -1,0 +1,272 @@
+"""The reverse process: time grids, step functions, and the one loop that runs them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .denoiser import Denoiser, Prediction
+from .noise import Noise
+from .schedule import Schedule, over
+
+Progress = Callable[[int, int], bool | None]
+
+
+class Cancelled(Exception):
+    """The progress callback asked to stop."""
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The step before: its time and what the denoiser said there."""
+
+    t: Tensor
+    prediction: Prediction
+
+
+Step = Callable[
+    [Denoiser, Tensor, Tensor, Tensor, Noise, "Previous | None"], tuple[Tensor, Prediction]
+]
+
+
+def sample(
+    denoiser: Denoiser,
+    x: Tensor,
+    times: Sequence[float] | Tensor,
+    *,
+    step: Step,
+    noise: Noise,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Runs the reverse process from x, a state at times[0], and gives the last predicted x_0.
+
+    Args:
+        denoiser: a prior, or a posterior.
+        x: (B, C, H, W), a state at times[0].
+        times: in [0, 1]. Where they fall, `step` is taken; where they rise (time travel:
+            RePaint, DDNM) the state is diffused forward, which costs no evaluation. The last
+            time is where the final step would lead; what is returned is x_0 as seen from there.
+        step: one of STEPS, or any function of that form.
+        noise: where randomness comes from.
+        progress: called with (evaluation rounds done, in all); returning False stops.
+
+    Raises:
+        Cancelled: if `progress` returned False.
+        ValueError: for fewer than two times, or none that falls.
+    """
+    grid = torch.as_tensor(times, dtype=torch.float64)
+    pairs = list(zip(grid[:-1], grid[1:], strict=True))
+    falling = sum(bool(s < t) for t, s in pairs)
+    if not falling:
+        raise ValueError("the times must fall at least once")
+    done, previous, prediction = 0, None, None
+    for t, s in pairs:
+        if s >= t:
+            forward = denoiser.schedule.transition(x, t, s)
+            x = forward.mean + forward.variance.sqrt() * noise.like(x)
+            previous = None
+            continue
+        x, prediction = step(denoiser, x, t, s, noise, previous)
+        previous = Previous(t, prediction)
+        done += 1
+        if progress is not None and progress(done, falling) is False:
+            raise Cancelled
+    assert prediction is not None
+    return prediction.x_0
+
+
+def _eps(schedule: Schedule, x_t: Tensor, x_0: Tensor, t: Tensor) -> Tensor:
+    alpha, sigma = schedule(t)
+    return (x_t - over(alpha, x_t) * x_0) / over(sigma, x_t)
+
+
+def ancestral(fixed: str = "small") -> Step:
+    """DDPM's reverse step p(x_s | x_t) = N(mu_theta, sigma_theta^2) (eq. 7, algorithm 2).
+
+    The variance is the learned one where the network learned it (improved DDPM eq. 15), else
+    beta~ ("small") or beta ("large").
+    """
+    index = {"large": 0, "small": 1}[fixed]
+
+    def step(
+        denoiser: Denoiser,
+        x_t: Tensor,
+        t: Tensor,
+        s: Tensor,
+        noise: Noise,
+        previous: Previous | None,
+    ) -> tuple[Tensor, Prediction]:
+        schedule = denoiser.schedule
+        p = denoiser(x_t, t)
+        mean = schedule.posterior(x_t, p.x_0, s, t).mean
+        if p.variance_fraction is not None:
+            deviation = (schedule.log_variance(p.variance_fraction, s, t) / 2).exp()
+        else:
+            deviation = over(schedule.reverse_variances(s, t)[index].sqrt(), x_t)
+        return mean + deviation * noise.like(x_t), p
+
+    return step
+
+
+def ddim(eta: float = 0.0) -> Step:
+    """The implicit step (DDIM eq. 12): deterministic for eta = 0, ancestral for eta = 1."""
+
+    def step(
+        denoiser: Denoiser,
+        x_t: Tensor,
+        t: Tensor,
+        s: Tensor,
+        noise: Noise,
+        previous: Previous | None,
+    ) -> tuple[Tensor, Prediction]:
+        schedule = denoiser.schedule
+        p = denoiser(x_t, t)
+        eps = _eps(schedule, x_t, p.x_0, t)
+        alpha, sigma = schedule(s)
+        beta = -torch.expm1(schedule.log_abar_at(t) - schedule.log_abar_at(s))
+        spread = eta**2 * beta * sigma**2 / schedule(t)[1] ** 2  # eq. 16, squared
+        rest = (sigma**2 - spread).clamp(min=0).sqrt()
+        x_s = over(alpha, x_t) * p.x_0 + over(rest, x_t) * eps
+        if eta:
+            x_s = x_s + over(spread.sqrt(), x_t) * noise.like(x_t)
+        return x_s, p
+
+    return step
+
+
+def dpmpp_2m(
+    denoiser: Denoiser, x_t: Tensor, t: Tensor, s: Tensor, noise: Noise, previous: Previous | None
+) -> tuple[Tensor, Prediction]:
+    """DPM-Solver++(2M) (Lu et al. 2022, algorithm 2): second order, one evaluation a step."""
+    schedule = denoiser.schedule
+    p = denoiser(x_t, t)
+    x_0 = p.x_0
+    (alpha_s, sigma_s), (_, sigma_t) = schedule(s), schedule(t)
+    half_log_snr_t, half_log_snr_s = schedule.snr(t).log() / 2, schedule.snr(s).log() / 2
+    h = half_log_snr_s - half_log_snr_t
+    if previous is not None and torch.isfinite(h):
+        h_before = half_log_snr_t - schedule.snr(previous.t).log() / 2
+        weight = over(h / (2 * h_before), x_t)
+        x_0 = (1 + weight) * x_0 - weight * previous.prediction.x_0
+    decay = over(sigma_s / sigma_t, x_t)
+    return decay * x_t - over(alpha_s * torch.expm1(-h), x_t) * x_0, p
+
+
+def heun(
+    denoiser: Denoiser, x_t: Tensor, t: Tensor, s: Tensor, noise: Noise, previous: Previous | None
+) -> tuple[Tensor, Prediction]:
+    """EDM's second-order step (Karras et al. 2022, algorithm 1), in x / alpha over sigma / alpha.
+
+    Two evaluations a step, one where s is the clean end.
+    """
+    schedule = denoiser.schedule
+    p = denoiser(x_t, t)
+    before, after = schedule.noise_to_signal(t), schedule.noise_to_signal(s)
+    alpha_t, alpha_s = over(schedule(t)[0], x_t), over(schedule(s)[0], x_t)
+    x = x_t / alpha_t
+    slope = (x - p.x_0) / over(before, x_t)
+    moved = x + over(after - before, x_t) * slope
+    if after > 1e-3 * before:
+        p = denoiser(alpha_s * moved, s)
+        slope = (slope + (moved - p.x_0) / over(after, x_t)) / 2
+        moved = x + over(after - before, x_t) * slope
+    return alpha_s * moved, p
+
+
+def hqs(
+    denoiser: Denoiser, x_t: Tensor, t: Tensor, s: Tensor, noise: Noise, previous: Previous | None
+) -> tuple[Tensor, Prediction]:
+    """Plug-and-play half-quadratic splitting (DPIR, Zhang et al. 2021, eq. 6): x_s = alpha_s x_0.
+
+    Nothing of the noise goes on, so the iterates settle where denoising and the data agree.
+    """
+    p = denoiser(x_t, t)
+    return over(denoiser.schedule(s)[0], x_t) * p.x_0, p
+
+
+STEPS: dict[str, Step] = {
+    "ddpm": ancestral(),
+    "ddim": ddim(),
+    "ddim-eta1": ddim(1.0),
+    "dpmpp_2m": dpmpp_2m,
+    "heun": heun,
+    "hqs": hqs,
+}
+
+Grid = Callable[[Schedule, float, float, int], Tensor]
+
+
+def uniform(schedule: Schedule, start: float, end: float, steps: int) -> Tensor:
+    """Times in equal steps."""
+    return torch.linspace(start, end, steps, dtype=torch.float64)
+
+
+def quadratic(schedule: Schedule, start: float, end: float, steps: int) -> Tensor:
+    """Times whose square roots fall in equal steps (DDIM, appendix D)."""
+    return torch.linspace(start**0.5, end**0.5, steps, dtype=torch.float64).square()
+
+
+def karras(schedule: Schedule, start: float, end: float, steps: int) -> Tensor:
+    """Times whose noise-to-signal ratios follow EDM eq. 5 with rho = 7."""
+    rho = 7.0
+    high, low = (float(schedule.noise_to_signal(t)) ** (1 / rho) for t in (start, end))
+    return schedule.time_for(torch.linspace(high, low, steps, dtype=torch.float64) ** rho)
+
+
+def geometric(schedule: Schedule, start: float, end: float, steps: int) -> Tensor:
+    """Times whose noise-to-signal ratios fall by equal factors (DPIR section 4.2)."""
+    high, low = (math.log(max(float(schedule.noise_to_signal(t)), 1e-4)) for t in (start, end))
+    return schedule.time_for(torch.linspace(high, low, steps, dtype=torch.float64).exp())
+
+
+GRIDS: dict[str, Grid] = {
+    "uniform": uniform,
+    "quadratic": quadratic,
+    "karras": karras,
+    "geometric": geometric,
+}
+
+
+def times_for(
+    schedule: Schedule,
+    steps: int,
+    *,
+    grid: Grid = uniform,
+    start: float = 1.0,
+    end: float | None = None,
+) -> Tensor:
+    """`steps` times from `start` to `end`, then 0: `steps` evaluations of a one-evaluation step.
+
+    Args:
+        start: time of the first evaluation.
+        end: time of the last evaluation; by default one equal step above 0, as DDIM has it.
+    """
+    if steps < 1:
+        raise ValueError("at least one step is needed")
+    last = start / steps if end is None else min(end, start)
+    inner = torch.tensor([start], dtype=torch.float64)
+    if steps > 1:
+        inner = grid(schedule, start, last, steps)
+    return torch.cat([inner, inner.new_zeros(1)])
+
+
+def travelling(times: Tensor, length: int, repeats: int) -> Tensor:
+    """Time travel (RePaint algorithm 1; DDNM section 3.3): every `length` steps, again.
+
+    Each stretch of `length` falling times is walked `repeats` times before going on.
+    """
+    if length < 1 or repeats < 1:
+        raise ValueError("length and repeats must be at least 1")
+    walked = [float(times[0])]
+    for first in range(0, len(times) - 2, length):
+        stretch = times[first + 1 : min(first + 1 + length, len(times) - 1)].tolist()
+        for again in range(repeats):
+            if again:
+                walked.append(float(times[first]))
+            walked.extend(stretch)
+    walked.append(float(times[-1]))
+    return torch.tensor(walked, dtype=torch.float64)

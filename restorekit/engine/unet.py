@@ -1,0 +1,212 @@
+"""The U-Net: residual 3x3 blocks on several resolutions, conditioned on the log noise level."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """What a U-Net is built from; stored in the metadata of its weights.
+
+    Attributes:
+        widths: channels of each resolution, finest first; each level halves the resolution.
+        blocks: residual blocks per level and direction, one number for all or one a level.
+        attention: levels (0 is the finest) with self-attention, which makes the net global.
+        norm: group normalisation in every block, which makes the net global.
+        unshuffle: factor of a pixel-unshuffle stem; 1 works at full resolution throughout.
+        channels: image channels.
+        learned_variance: also give the fraction v of improved DDPM eq. 15, per value.
+        embedding: width of the noise-level embedding.
+    """
+
+    widths: tuple[int, ...] = (32, 64, 128, 256)
+    blocks: int | tuple[int, ...] = 2
+    attention: tuple[int, ...] = ()
+    norm: bool = False
+    unshuffle: int = 1
+    channels: int = 3
+    learned_variance: bool = False
+    embedding: int = 128
+
+    def __post_init__(self) -> None:
+        for name in ("widths", "attention"):  # lists when they come from JSON or TOML
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not isinstance(self.blocks, int):
+            object.__setattr__(self, "blocks", tuple(self.blocks))
+        if not self.widths or len(self.blocks_per_level) != len(self.widths):
+            raise ValueError("blocks must be one number or one number for each width")
+        if any(not 0 <= level < len(self.widths) for level in self.attention):
+            raise ValueError(f"attention levels must lie in 0..{len(self.widths) - 1}")
+
+    @property
+    def blocks_per_level(self) -> tuple[int, ...]:
+        if isinstance(self.blocks, int):
+            return (self.blocks,) * len(self.widths)
+        return self.blocks
+
+    @property
+    def multiple(self) -> int:
+        """Sides of the picture are padded to a multiple of this inside the net."""
+        return self.unshuffle * 2 ** (len(self.widths) - 1)
+
+    @property
+    def halo(self) -> int | None:
+        """How far, in pixels, an output value can see beyond a block aligned to `multiple`.
+
+        None where a layer is global. Rounded up to `multiple`, so that tiles grown by it stay
+        aligned and give the same numbers as the whole picture.
+        """
+        if self.attention or self.norm:
+            return None
+        per_level = self.blocks_per_level
+        reach = 1  # the last convolution
+        for level in range(len(self.widths) - 1):  # upwards, walked from the output back
+            reach = math.ceil((reach + 2 * per_level[level]) / 2)
+        reach += 2 * per_level[-1]
+        for level in reversed(range(len(self.widths) - 1)):
+            reach = 2 * reach + 2 * per_level[level]
+        reach = (reach + 1) * self.unshuffle
+        return math.ceil(reach / self.multiple) * self.multiple
+
+
+class NoiseEmbedding(nn.Module):
+    """Fourier features of log(noise-to-signal) through a small perceptron."""
+
+    frequencies: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        octaves = torch.linspace(-4, 0.5, width // 2)
+        self.register_buffer("frequencies", 2.0**octaves, persistent=False)
+        self.mlp = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, log_noise: Tensor) -> Tensor:
+        angles = log_noise[:, None] * self.frequencies
+        return F.silu(self.mlp(torch.cat([angles.cos(), angles.sin()], dim=1)))
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(silu(scale * [norm] conv(x) + shift)), scale and shift from the noise level."""
+
+    def __init__(self, width: int, embedding: int, norm: bool) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.norm = nn.GroupNorm(math.gcd(32, width), width, affine=False) if norm else None
+        self.modulation = nn.Linear(embedding, 2 * width)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        scale, shift = self.modulation(embedding).chunk(2, dim=1)
+        scale = 1 + scale
+        if self.norm is None and len(embedding) == 1:
+            # One noise level for the whole batch: scale and shift are a change of the weights,
+            # which saves two passes over the activations.
+            weight = self.conv1.weight * scale[0, :, None, None, None]
+            bias = self.conv1.bias * scale[0] + shift[0]
+            h = F.conv2d(x, weight, bias, padding=1)
+        else:
+            h = self.conv1(x)
+            h = h if self.norm is None else self.norm(h)
+            h = torch.addcmul(
+                shift.to(h.dtype)[:, :, None, None], h, scale.to(h.dtype)[:, :, None, None]
+            )
+        h = F.silu(h, inplace=not torch.is_grad_enabled())
+        return self.conv2(h).add_(x)
+
+
+class Attention(nn.Module):
+    """Self-attention over all positions, added to its input."""
+
+    def __init__(self, width: int, head: int = 32) -> None:
+        super().__init__()
+        self.heads = max(1, width // head)
+        self.norm = nn.GroupNorm(math.gcd(32, width), width)
+        self.qkv = nn.Conv2d(width, 3 * width, 1)
+        self.out = nn.Conv2d(width, width, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, c, h, w = x.shape
+        qkv = self.qkv(self.norm(x)).reshape(b, 3, self.heads, c // self.heads, h * w)
+        q, k, v = qkv.transpose(-1, -2).unbind(1)
+        y = F.scaled_dot_product_attention(q, k, v)
+        return x + self.out(y.transpose(-1, -2).reshape(b, c, h, w))
+
+
+class Stage(nn.Module):
+    """The blocks of one level in one direction."""
+
+    def __init__(self, config: UNetConfig, level: int) -> None:
+        super().__init__()
+        width, count = config.widths[level], config.blocks_per_level[level]
+        self.blocks = nn.ModuleList(
+            ResidualBlock(width, config.embedding, config.norm) for _ in range(count)
+        )
+        attend = level in config.attention
+        self.attention = nn.ModuleList(Attention(width) for _ in range(count if attend else 0))
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        for i, block in enumerate(self.blocks):
+            x = block(x, embedding)
+            if self.attention:
+                x = self.attention[i](x)
+        return x
+
+
+class UNet(nn.Module):
+    """A U-Net with additive skips, strided convolutions down and transposed ones up.
+
+    Shape:
+        x (B, C, H, W) of any size, log_noise (B,), or (1,) for one level shared by the batch
+        -> (B, C, H, W), or (B, 2 C, H, W) with a learned variance.
+    """
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths, levels = config.widths, len(config.widths)
+        inside = config.channels * config.unshuffle**2
+        outside = inside * (2 if config.learned_variance else 1)
+        self.embed = NoiseEmbedding(config.embedding)
+        self.stem = nn.Conv2d(inside, widths[0], 3, padding=1)
+        self.down = nn.ModuleList(Stage(config, level) for level in range(levels))
+        self.up = nn.ModuleList(Stage(config, level) for level in range(levels - 1))
+        pairs = list(zip(widths, widths[1:], strict=False))
+        self.shrink = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairs)
+        self.grow = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairs)
+        self.head = nn.Conv2d(widths[0], outside, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: Tensor, log_noise: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        m = self.config.multiple
+        x = F.pad(x, (0, -width % m, 0, -height % m), mode="replicate")
+        x = x.contiguous(memory_format=torch.channels_last)
+        embedding = self.embed(log_noise)
+        if self.config.unshuffle > 1:
+            x = F.pixel_unshuffle(x, self.config.unshuffle)
+        h = self.stem(x)
+        skips = []
+        for stage, shrink in zip(self.down, self.shrink, strict=False):
+            h = stage(h, embedding)
+            skips.append(h)
+            h = shrink(h)
+        h = self.down[-1](h, embedding)
+        for level in reversed(range(len(skips))):
+            h = self.up[level](self.grow[level](h).add_(skips.pop()), embedding)
+        h = self.head(h)
+        if self.config.unshuffle > 1:
+            h = F.pixel_shuffle(h, self.config.unshuffle)
+        return h[..., :height, :width]
