@@ -1,0 +1,144 @@
+"""Masks: where they come from, and the ones the benchmark draws."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restorekit.errors import RestorekitError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from restorekit.engine.noise import Noise
+    from restorekit.task import Picture
+
+BENCHMARK_OPTIONS = (
+    click.Option(
+        ["--mask-kind"],
+        type=click.Choice(["random", "text", "scratch"]),
+        default="random",
+        show_default=True,
+        help="What to destroy, unless --mask gives a file.",
+    ),
+    click.Option(
+        ["--coverage"],
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        default=0.5,
+        show_default=True,
+        help="Share of the pixels that a random mask destroys.",
+    ),
+)
+
+
+def hole_of(
+    picture: Picture,
+    *,
+    mask: str | os.PathLike[str] | np.ndarray | None,
+    mask_invert: bool,
+    mask_from_alpha: bool,
+) -> np.ndarray:
+    """(H, W) bool, True where the picture is to be repaired.
+
+    Raises:
+        RestorekitError: for no mask or two, another size, nothing or everything to repair.
+    """
+    import numpy as np
+
+    size = tuple(picture.pixels.shape[2:])
+    if (mask is None) == (not mask_from_alpha):
+        raise RestorekitError("give either --mask FILE or --mask-from-alpha")
+    if mask_from_alpha:
+        if picture.alpha is None:
+            raise RestorekitError("the photo has no transparency; use --mask FILE")
+        name, hole = "the alpha channel", (picture.alpha < 0.5).numpy()
+    elif isinstance(mask, np.ndarray):
+        name, hole = "the mask", _from_array(mask)
+    else:
+        from restorekit import images
+
+        name, hole = os.fspath(mask or ""), images.read_mask(mask or "")
+    if hole.shape != size:
+        sizes = [f"{s[1]} x {s[0]}" for s in (hole.shape, size)]
+        raise RestorekitError(
+            f"{name}: is {sizes[0]} but the photo is {sizes[1]}; make them the same size"
+        )
+    hole = ~hole if mask_invert else hole
+    if not hole.any():
+        raise RestorekitError(
+            f"{name}: marks nothing to repair; paint the damage white, or use --mask-invert"
+        )
+    if hole.all():
+        raise RestorekitError(
+            f"{name}: marks every pixel; leave what is sound black, or use --mask-invert"
+        )
+    return hole
+
+
+def _from_array(mask: np.ndarray) -> np.ndarray:
+    """Booleans as they are; integers and floats on [0, 1] are True from the middle upwards."""
+    import numpy as np
+
+    if mask.ndim == 3:
+        mask = mask.mean(axis=2, dtype=np.float64).astype(mask.dtype)
+    if mask.ndim != 2:
+        raise RestorekitError(f"a mask must be (H, W), not {mask.shape}")
+    if mask.dtype == bool:
+        return mask
+    peak = np.iinfo(mask.dtype).max if mask.dtype.kind in "ui" and mask.max(initial=0) > 1 else 1
+    return np.asarray(mask >= peak / 2)
+
+
+def benchmark_mask(
+    size: tuple[int, int], noise: Noise, *, mask: Any, mask_kind: str, coverage: float, **_: Any
+) -> np.ndarray:
+    """The hole that a benchmark tears into a picture of that size."""
+    import numpy as np
+
+    if mask is not None:
+        from restorekit import images
+
+        found = images.read_mask(mask)
+        if found.shape != size:
+            raise RestorekitError(f"{mask}: its size differs from the photo's; use --mask-kind")
+        return found
+    if mask_kind == "random":
+        uniform = noise.normal(size).numpy()
+        return np.asarray(uniform < np.quantile(uniform, coverage))
+    seed = int(abs(float(noise.normal((1,))[0])) * 1e6)
+    return {"text": text, "scratch": scratches}[mask_kind](size, np.random.default_rng(seed))
+
+
+def text(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Lines of writing all over the picture."""
+    import cv2
+    import numpy as np
+
+    canvas = np.zeros(size, dtype=np.uint8)
+    step = max(24, size[0] // 10)
+    for y in range(step, size[0], step):
+        words = "".join(rng.choice(list("restorekit paints it anew "), 120))
+        left = -int(rng.integers(60))
+        cv2.putText(canvas, words, (left, y), cv2.FONT_HERSHEY_SIMPLEX, step / 40, 255, 2)
+    return canvas > 0
+
+
+def scratches(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Thin wandering lines, as on an old print."""
+    import cv2
+    import numpy as np
+
+    canvas = np.zeros(size, dtype=np.uint8)
+    for _ in range(max(6, round(sum(size) / 60))):
+        point = rng.random(2) * size[::-1]
+        heading = rng.random() * 2 * np.pi
+        path = [point]
+        for _ in range(12):
+            heading += rng.normal(0, 0.25)
+            length = max(size) / 40
+            path.append(path[-1] + length * np.array([np.cos(heading), np.sin(heading)]))
+        line = np.rint(np.array(path)).astype(np.int32)[:, None]
+        cv2.polylines(canvas, [line], False, 255, int(rng.integers(1, 5)))
+    return canvas > 0

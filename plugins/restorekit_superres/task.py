@@ -1,0 +1,118 @@
+"""The task `superres`: y = A x_0 (+ n), A the antialiased bicubic reduction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restorekit.task import Picture, Problem, Recipe, Task, Trial
+from restorekit.units import NoiseLevel, from_engine, sigma_to_engine, to_engine
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from restorekit.engine.noise import Noise
+    from restorekit.engine.operators import LinearOperator
+
+LARGEST = 400e6  # pixels of a result
+
+
+class SuperResolution(Task):
+    """Enlarges by any real factor; the result, reduced again, is the input."""
+
+    name = "superres"
+    summary = "Enlarge a photo."
+    options = (
+        click.Option(
+            ["--scale"],
+            type=click.FloatRange(1, 8, min_open=True),
+            default=2.0,
+            show_default=True,
+            help="Factor of enlargement, any number above 1 up to 8.",
+        ),
+        click.Option(
+            ["--sigma"],
+            type=NoiseLevel(),
+            default=0.0,
+            show_default=True,
+            help="Standard deviation of the noise in the photo, on 0..255.",
+        ),
+    )
+    recipes = {
+        "fidelity": Recipe("diffpir", "hqs", steps=8, grid="geometric", start=0.4, end=0.02),
+        "perceptual": Recipe("diffpir", "ddpm", steps=24, grid="karras", start=4.0, end=0.02),
+    }
+
+    def observe(self, picture: Picture, **options: Any) -> Problem:
+        from restorekit.engine.conditioning import Degradation, Observation
+        from restorekit.engine.operators import Resample
+        from restorekit.errors import RestorekitError
+
+        y, scale = picture.pixels, options["scale"]
+        h, w = y.shape[2:]
+        size = (round(h * scale), round(w * scale))
+        if size[0] * size[1] > LARGEST:
+            raise RestorekitError(f"{size[1]} x {size[0]} pixels is too large; lower --scale")
+        level = sigma_to_engine(options["sigma"])
+        operator = Resample(size, (h, w))
+        guess = Resample((h, w), size)(y)
+        finish = None if level else lambda x: consistent(x, y, operator)
+        return Problem(
+            Observation(y, Degradation(operator, level)), size, guess=guess, finish=finish
+        )
+
+    @property
+    def trial(self) -> Trial:  # type: ignore[override]
+        return Trial(degrade, enlarge, luma=True, border="scale")
+
+
+def consistent(x: Tensor, y: Tensor, operator: LinearOperator, rounds: int = 20) -> Tensor:
+    """The picture within the range of pixels, near x, whose reduction is y.
+
+    Alternating projections: clipping what the data asks for beyond white or black would make
+    the result disagree with the photo. Where y itself is black or white, more is as good.
+    """
+    import torch
+
+    for _ in range(rounds):
+        x = x.clamp(-1, 1)
+        reduced = operator(x)
+        target = torch.where(y <= -1, reduced.clamp(max=-1), y)
+        target = torch.where(y >= 1, reduced.clamp(min=1), target)
+        error = target - reduced
+        if error.abs().max() < 1e-4:
+            break
+        x = x + operator.pinv(error)
+    return x.clamp(-1, 1)
+
+
+def degrade(
+    clean: np.ndarray, noise: Noise, *, scale: float, sigma: float
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Crops so that the factor fits, reduces with the antialiased bicubic, rounds to 8 bits."""
+    import numpy as np
+
+    from restorekit.engine.operators import Resample
+
+    small = tuple(int(side / scale + 1e-9) for side in clean.shape[:2])
+    height, width = (round(side * scale) for side in small)
+    reference = np.ascontiguousarray(clean[:height, :width])
+    reduced = Resample((height, width), small)(to_engine(reference).double())
+    degraded = from_engine(reduced, np.dtype(np.uint8))
+    if sigma:
+        eps = noise.normal(degraded.shape).numpy()
+        degraded = (degraded / 255 + sigma * eps).astype(np.float32)
+    return reference, degraded, {"scale": scale, "sigma": sigma}
+
+
+def enlarge(small: np.ndarray, *, scale: float, sigma: float) -> np.ndarray:
+    """Bicubic interpolation, rounded to 8 bits."""
+    import numpy as np
+
+    from restorekit.engine.operators import Resample
+
+    size = tuple(round(side * scale) for side in small.shape[:2])
+    large = Resample(small.shape[:2], size)(to_engine(small).double())
+    return from_engine(large, np.dtype(np.uint8))

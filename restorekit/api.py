@@ -1,0 +1,133 @@
+"""`restorekit.restore`: the same hallway for arrays, tensors and single files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import images, plugins
+from .engine.sampler import Progress
+from .errors import RestorekitError
+from .restore import Choices, Restorer
+from .task import resolve
+
+Image = Any  # np.ndarray | torch.Tensor | str | os.PathLike
+
+
+def restore(
+    task: str,
+    image: Image = None,
+    *,
+    mode: str = "fidelity",
+    method: str | None = None,
+    sampler: str | None = None,
+    steps: int | None = None,
+    prior: str | os.PathLike[str] = "photo",
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "float32",
+    output: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Image:
+    """Restores a picture, with the command line's defaults.
+
+    Args:
+        task: "denoise", "inpaint", "superres", "generate", or what a plugin adds.
+        image: a NumPy array (H, W, 3), (H, W) or, with alpha, (H, W, 4); a tensor
+            (B, C, H, W); or the path of a file. uint8 and uint16 use their whole range; floats
+            are on [0, 1] and may exceed it, as unclipped noise does. None for a task that takes
+            no photo.
+        mode, method, sampler, steps, prior, seed, device, precision: see `Choices`.
+        output: where to write the restored file, if `image` is a path.
+        progress: called with (evaluations done, in all); returning False raises `Cancelled`.
+        options: the task's own, for instance `sigma=25 / 255` or `scale=2`; noise levels are on
+            the scale of [0, 1].
+
+    Returns:
+        The restored picture: same type, layout and range as `image`. For a path its pixels at
+        the file's own depth or, with `output`, the path written.
+
+    Raises:
+        RestorekitError: for anything that cannot be restored so; the message has the remedy.
+    """
+    found = plugins.registry().task(task)
+    values = resolve(found, options)
+    choices = Choices(
+        mode, method, sampler, steps, os.fspath(prior), seed, device, precision
+    )
+    restorer = Restorer(found, choices)
+
+    def run(pixels: np.ndarray | None, alpha: np.ndarray | None, name: str) -> Any:
+        return restorer(pixels, alpha, name=name, progress=progress, **values)
+
+    if output is not None and not isinstance(image, str | os.PathLike):
+        raise RestorekitError("output needs the path of a file as image")
+    if image is None:
+        if found.takes_photo:
+            raise RestorekitError(f"{task} needs a picture")
+        return run(None, None, "").pixels
+    if isinstance(image, str | os.PathLike):
+        return _path(Path(image), None if output is None else Path(output), run)
+    if isinstance(image, torch.Tensor):
+        return _tensor(image, run)
+    if isinstance(image, np.ndarray):
+        return _array(image, run, "")
+    raise RestorekitError(f"cannot restore a {type(image).__name__}; give an array or a path")
+
+
+Run = Callable[[np.ndarray | None, np.ndarray | None, str], Any]
+
+
+def _path(source: Path, target: Path | None, run: Run) -> np.ndarray | Path:
+    photo = images.read(source)
+    if target is not None:
+        images.check_writable(target, photo)
+    result = run(photo.pixels, photo.alpha, source.name)
+    if target is None:
+        pixels: np.ndarray = result.pixels
+        return pixels
+    images.write(target, photo.with_pixels(result.pixels, alpha=result.alpha))
+    return target
+
+
+def _array(array: np.ndarray, run: Run, name: str) -> np.ndarray:
+    """Any of the layouts and types, through (H, W, C), and back."""
+    known = array.dtype in (np.uint8, np.uint16) or array.dtype.kind == "f"
+    if not known or array.ndim not in (2, 3) or array.size == 0:
+        raise RestorekitError(
+            f"cannot restore an array of shape {array.shape} and type {array.dtype}; "
+            "give (H, W, 3) or (H, W) of uint8, uint16 or float on [0, 1]"
+        )
+    pixels = array[..., None] if array.ndim == 2 else array
+    if pixels.shape[2] not in (1, 2, 3, 4):
+        raise RestorekitError(f"an array of shape {array.shape} has no known channel layout")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise RestorekitError("the array holds NaN or infinity; replace those values first")
+    alpha = None
+    if pixels.shape[2] in (2, 4):
+        pixels, alpha = pixels[..., :-1], pixels[..., -1]
+    result = run(pixels, alpha, name)
+    restored: np.ndarray = result.pixels
+    if result.alpha is not None:
+        restored = np.concatenate([restored, result.alpha[..., None]], axis=2)
+    return restored[..., 0] if array.ndim == 2 else restored
+
+
+def _tensor(batch: torch.Tensor, run: Run) -> torch.Tensor:
+    if batch.ndim != 4 or batch.shape[1] not in (1, 3):
+        raise RestorekitError(f"a tensor must be (B, 3, H, W) or (B, 1, H, W), not {batch.shape}")
+    kind = batch.dtype
+    single = batch.detach().cpu()
+    single = single.float() if kind in (torch.float16, torch.bfloat16) else single
+    restored = [
+        _array(np.ascontiguousarray(x.permute(1, 2, 0).numpy()), run, "" if i == 0 else str(i))
+        for i, x in enumerate(single)
+    ]
+    stacked = torch.from_numpy(np.stack(restored)).permute(0, 3, 1, 2).contiguous()
+    return stacked.to(device=batch.device, dtype=kind)

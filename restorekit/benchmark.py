@@ -1,0 +1,119 @@
+"""Degrade clean photos as the literature does, restore them, and score beside a baseline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import images, metrics
+from .engine.noise import Noise
+from .errors import RestorekitError
+from .restore import Restorer
+
+Report = dict[str, Any]
+
+
+def benchmark(
+    restorer: Restorer,
+    folder: Path,
+    options: dict[str, Any],
+    *,
+    luma: bool | None = None,
+    crop_border: int | None = None,
+    save: Path | None = None,
+    prior: str = "photo",
+    each: Callable[[Report], None] | None = None,
+) -> Report:
+    """Tries a task on every photo of a folder.
+
+    Args:
+        restorer: the task with its choices.
+        folder: clean photos.
+        options: the task's and its trial's, resolved.
+        luma, crop_border: how to score; by default as the task's literature does.
+        save: a folder for the degraded, baseline and restored pictures.
+        prior: its name, for the report.
+        each: called with each photo's row.
+
+    Returns:
+        The report, ready for JSON: task, options, prior, nfe, images, mean.
+
+    Raises:
+        RestorekitError: if the task cannot be tried so, or the folder has no photos.
+    """
+    task = restorer.task
+    trial = task.trial
+    if trial is None:
+        raise RestorekitError(f"task {task.name!r} has no clean answer to be scored against")
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in images.SUFFIXES)
+    if not files:
+        raise RestorekitError(f"{folder}: holds no photos to try the task on")
+    if crop_border is None:
+        crop_border = math.ceil(options[trial.border]) if trial.border else 0
+    how = {"luma": trial.luma if luma is None else luma, "crop_border": crop_border}
+    rows = []
+    for file in files:
+        name = file.relative_to(folder).as_posix()
+        clean = images.read(file).rgb8()
+        noise = Noise(restorer.seed, name).branch("degradation")
+        reference, degraded, given = trial.degrade(clean, noise, **options)
+        baseline = trial.baseline(degraded, **given)
+        result = restorer(degraded, name=name, **given)
+        restored = eight_bit(result.pixels)
+        scores = metrics.score(restored, reference, metrics.METRICS, **how)
+        classical = metrics.score(baseline, reference, metrics.METRICS, **how)
+        row: Report = {
+            "name": name,
+            **scores,
+            **{f"baseline_{k}": v for k, v in classical.items()},
+            "seconds": result.seconds,
+            "megapixels": restored.shape[0] * restored.shape[1] / 1e6,
+        }
+        if trial.region is not None:
+            hole = trial.region(**given)
+            row["hole_psnr"] = region_psnr(restored, reference, hole)
+            row["baseline_hole_psnr"] = region_psnr(baseline, reference, hole)
+        if save is not None:
+            pictures = {"degraded": degraded, "baseline": baseline, "restored": restored}
+            for kind, pixels in pictures.items():
+                target = (save / kind / name).with_suffix(".png")
+                images.write(target, images.Photo(eight_bit(pixels)))
+        rows.append(row)
+        if each is not None:
+            each(row)
+    return {
+        "task": task.name,
+        "options": {k: v for k, v in options.items() if v is not None} | how,
+        "recipe": vars(restorer.recipe),
+        "prior": prior,
+        "nfe": result.nfe,
+        "images": rows,
+        "mean": mean_of(rows),
+    }
+
+
+def mean_of(rows: list[Report]) -> Report:
+    """Means over images of every score, and seconds over megapixels."""
+    names = [k for k in rows[0] if k.endswith(("psnr", "ssim"))]
+    means: Report = {k: float(np.mean([row[k] for row in rows])) for k in names}
+    spent, size = (sum(row[k] for row in rows) for k in ("seconds", "megapixels"))
+    return means | {"seconds_per_megapixel": spent / size}
+
+
+def region_psnr(restored: np.ndarray, reference: np.ndarray, region: np.ndarray) -> float:
+    """PSNR in dB over the pixels of a region, on 8-bit values."""
+    gap = restored[region].astype(np.float64) - reference[region]
+    error = float(np.square(gap).mean())
+    return float("inf") if error == 0 else 10 * math.log10(255**2 / error)
+
+
+def eight_bit(pixels: np.ndarray) -> np.ndarray:
+    """As a file of 8 bits would hold it: published scores are of such files."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    return np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)
+

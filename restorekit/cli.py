@@ -1,0 +1,381 @@
+"""The command line. Thin: it parses, calls, prints; the tasks' commands come from the plugins."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import __version__, plugins
+from .errors import RestorekitError
+from .task import Task, resolve
+
+if TYPE_CHECKING:
+    from .restore import Choices
+
+SOME_FAILED = 3
+PATH = click.Path(path_type=Path)
+FLAG: dict[str, Any] = {"is_flag": True}
+
+
+def common_options() -> list[click.Parameter]:
+    """What every task understands."""
+    modes = click.Choice(["fidelity", "perceptual"])
+    precisions = click.Choice(["float32", "bfloat16", "float16"])
+    return [
+        click.Option(
+            ["--mode"],
+            type=modes,
+            help="fidelity: best PSNR, deterministic (default). perceptual: posterior samples.",
+        ),
+        click.Option(["--method"], help="How the photo conditions the prior; see `plugins`."),
+        click.Option(["--sampler"], help="Step function of the reverse process."),
+        click.Option(["--steps"], type=click.IntRange(1), help="Steps of the sampler."),
+        click.Option(
+            ["--prior"],
+            default="photo",
+            show_default=True,
+            help="Name of a prior, a weights file, or a training run's folder.",
+        ),
+        click.Option(["--seed"], type=int, default=0, show_default=True),
+        click.Option(
+            ["--device"], default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."
+        ),
+        click.Option(["--precision"], type=precisions, default="float32", show_default=True),
+        click.Option(["--debug"], **FLAG, help="Show tracebacks."),
+    ]
+
+
+def choices_from(values: dict[str, Any], mode: str) -> Choices:
+    """Takes the common options out of a command's values."""
+    from .restore import Choices
+
+    names = ("method", "sampler", "steps", "prior", "seed", "device", "precision")
+    values.pop("debug")
+    return Choices(mode=values.pop("mode") or mode, **{n: values.pop(n) for n in names})
+
+
+def task_command(task: Task) -> click.Command:
+    """`restorekit TASK INPUT... -o OUTPUT`."""
+    from_photos: list[click.Parameter] = [
+        click.Argument(["inputs"], nargs=-1, required=True, type=PATH, metavar="INPUT...")
+    ]
+    files: list[click.Parameter] = [
+        click.Option(
+            ["-o", "--output"],
+            required=True,
+            type=PATH,
+            help="A file for one photo, a folder for several.",
+        ),
+        click.Option(
+            ["--on-exists"],
+            type=click.Choice(["error", "skip", "overwrite", "rename"]),
+            default="error",
+            show_default=True,
+        ),
+        click.Option(
+            ["--samples"],
+            type=click.IntRange(1),
+            default=1,
+            show_default=True,
+            help="Write that many posterior samples, their mean and their deviation (x4).",
+        ),
+        click.Option(["--quiet"], **FLAG, help="Print errors only."),
+    ]
+
+    def command(**values: Any) -> None:
+        samples, quiet = values.pop("samples"), values.pop("quiet")
+        inputs, output = values.pop("inputs", ()), values.pop("output")
+        on_exists = values.pop("on_exists")
+        if samples > 1 and values["mode"] == "fidelity":
+            raise RestorekitError("--samples needs --mode perceptual; fidelity has one answer")
+        from . import folder
+        from .restore import Restorer
+
+        choices = choices_from(values, "perceptual" if samples > 1 else "fidelity")
+        options = resolve(task, values)
+        jobs = folder.plan(inputs, output)
+        restorer = Restorer(task, choices)
+        show = not quiet and sys.stderr.isatty()
+        failures = 0
+        for outcome in folder.run(
+            jobs,
+            restorer,
+            samples=samples,
+            on_exists=on_exists,
+            progress=(lambda job: Bar(job.name)) if show else None,
+            **options,
+        ):
+            if outcome.failure:
+                failures += 1
+                if len(jobs) == 1:
+                    raise RestorekitError(outcome.failure)
+                click.echo(f"failed: {outcome.failure}", err=True)
+            elif not quiet:
+                for note in outcome.notes:
+                    click.echo(f"{outcome.job.name}: {note}", err=True)
+                for path in outcome.written:
+                    click.echo(str(path))
+        if failures:
+            click.echo(f"{failures} of {len(jobs)} photos failed", err=True)
+            raise click.exceptions.Exit(SOME_FAILED)
+
+    parameters = (from_photos if task.takes_photo else []) + files[:1]
+    return click.Command(
+        task.name,
+        params=[*parameters, *task.options, *common_options(), *files[1:]],
+        callback=command,
+        help=task.summary,
+        short_help=task.summary,
+    )
+
+
+def trial_command(task: Task) -> click.Command:
+    """`restorekit benchmark TASK CLEAN_DIR`."""
+    trial = task.trial
+    params: list[click.Parameter] = [
+        click.Argument(["folder"], type=PATH, metavar="CLEAN_DIR"),
+        *task.options,
+        *(trial.options if trial else ()),
+        *common_options(),
+        click.Option(["--luma/--rgb"], default=None, help="Score on luma, or on all channels."),
+        click.Option(["--crop-border"], type=click.IntRange(0), help="Pixels not scored."),
+        click.Option(["--json", "json_file"], type=PATH, help="Also write the report here."),
+        click.Option(["--save"], type=PATH, help="Write all pictures into this folder."),
+        click.Option(["--quiet"], **FLAG, help="Print errors only."),
+    ]
+
+    def command(folder: Path, json_file: Path | None, **values: Any) -> None:
+        from . import images
+        from .benchmark import benchmark
+        from .restore import Restorer
+
+        if not folder.is_dir():
+            raise RestorekitError(f"{folder}: not a folder; give a folder of clean photos")
+        extra = {n: values.pop(n) for n in ("luma", "crop_border", "save")}
+        quiet = values.pop("quiet")
+        choices = choices_from(values, "fidelity")
+        restorer = Restorer(task, choices)
+        columns = ["psnr", "ssim", "baseline_psnr", "baseline_ssim"]
+        columns += ["hole_psnr", "baseline_hole_psnr"] if trial and trial.region else []
+
+        def show(name: str, row: dict[str, Any], speed: float) -> None:
+            numbers = "".join(f"{row[c]:>{max(8, len(c) + 1)}.4g}" for c in columns)
+            click.echo(f"{name:24.24}{numbers}{speed:>9.2f}")
+
+        def each(row: dict[str, Any]) -> None:
+            show(row["name"], row, row["seconds"] / row["megapixels"])
+
+        if not quiet:
+            heads = "".join(f"{c:>{max(8, len(c) + 1)}}" for c in columns)
+            click.echo(f"{'':24}{heads}{'s/MP':>9}")
+        report = benchmark(
+            restorer, folder, values, prior=choices.prior, each=None if quiet else each, **extra
+        )
+        mean = report["mean"]
+        if not quiet:
+            show("mean", mean, mean["seconds_per_megapixel"])
+            click.echo(f"network evaluations (NFE) per photo: {report['nfe']}")
+        if json_file is not None:
+            text = json.dumps(report, indent=1, default=str) + "\n"
+            images.write_bytes(json_file, text.encode())
+
+    return click.Command(
+        task.name, params=params, callback=command, help=f"Try on clean photos: {task.summary}"
+    )
+
+
+class TaskCommands(click.Group):
+    """A group whose further commands are the installed tasks."""
+
+    def __init__(self, make: Callable[[Task], click.Command], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.make = make
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*sorted(plugins.registry().tasks), *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if (own := super().get_command(ctx, cmd_name)) is not None:
+            return own
+        task = plugins.registry().tasks.get(cmd_name)
+        return None if task is None else self.make(task)
+
+
+cli = TaskCommands(
+    task_command,
+    name="restorekit",
+    help="Restore photos with a diffusion prior.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+click.version_option(__version__, prog_name="restorekit")(cli)
+cli.add_command(
+    TaskCommands(
+        trial_command,
+        name="benchmark",
+        help="Degrade clean photos, restore them, and score beside a classical baseline.",
+    )
+)
+
+
+@cli.command("evaluate")
+@click.argument("restored", type=PATH)
+@click.argument("reference", type=PATH)
+@click.option("--luma", is_flag=True, help="Score BT.601 luma alone.")
+@click.option("--crop-border", type=click.IntRange(0), default=0, help="Pixels not scored.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def evaluate(
+    restored: Path,
+    reference: Path,
+    luma: bool,
+    crop_border: int,
+    as_json: bool,
+    as_csv: bool,
+    debug: bool,
+) -> None:
+    """PSNR and SSIM of a restored photo, or of a folder's, matched to references by name."""
+    from . import evaluation
+
+    report = evaluation.evaluate(restored, reference, luma=luma, crop_border=crop_border)
+    if as_json:
+        click.echo(json.dumps(report, indent=1))
+    else:
+        click.echo(evaluation.as_csv(report) if as_csv else evaluation.as_table(report), nl=False)
+
+
+@cli.command("train")
+@click.argument("data", type=PATH)
+@click.option("-o", "--output", required=True, type=PATH, help="Folder of the run; resumed if old.")
+@click.option("--preset", default="photo", show_default=True, help="photo, photo-tiny, scene64.")
+@click.option("--config", type=PATH, help="TOML file of settings over the preset.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
+@click.option("--time-budget", type=click.FloatRange(0, min_open=True), help="Minutes to train.")
+@click.option("--init", type=PATH, help="Weights to start from.")
+@click.option("--name", default="prior", show_default=True, help="Name of the prior.")
+@click.option("--device", default="auto", show_default=True)
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def train(
+    data: Path,
+    output: Path,
+    preset: str,
+    config: Path | None,
+    changes: tuple[str, ...],
+    time_budget: float | None,
+    init: Path | None,
+    name: str,
+    device: str,
+    quiet: bool,
+    debug: bool,
+) -> None:
+    """Train a prior on a folder of photos; run again to resume."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    from .restore import find_device, find_prior
+    from .training import settings, trainer
+
+    wanted = settings.read(preset, config, settings.parse_changes(changes))
+
+    def report(row: dict[str, Any]) -> None:
+        if not quiet:
+            click.echo("  ".join(f"{k} {v:.5g}" for k, v in row.items()), err=True)
+
+    written = trainer.train(
+        wanted,
+        data,
+        output,
+        device=str(find_device(device)),
+        init=None if init is None else find_prior(str(init)),
+        minutes=time_budget,
+        name=name,
+        report=report,
+    )
+    click.echo(str(written))
+
+
+@cli.group("priors")
+def priors_group() -> None:
+    """The priors there are."""
+
+
+@priors_group.command("list")
+def priors_list() -> None:
+    """Names and files of all installed priors."""
+    for name, path in sorted(plugins.registry().offered("prior").items()):
+        click.echo(f"{name:16} {path.stat().st_size / 1e6:6.1f} MB  {path}")
+
+
+@priors_group.command("show")
+@click.argument("name")
+def priors_show(name: str) -> None:
+    """What a prior is: its card, or what its weights file says."""
+    from . import priors
+    from .restore import find_prior
+
+    path = find_prior(name)
+    described = priors.read_metadata(path)
+    card = path.with_suffix(".md")
+    click.echo(card.read_text(encoding="utf-8") if card.exists() else json.dumps(described, indent=1))
+
+
+@cli.command("plugins")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_plugins(as_json: bool) -> None:
+    """The installed plugins, what they offer, and which are broken."""
+    found = plugins.registry().plugins
+    if as_json:
+        click.echo(json.dumps([vars(p) for p in found], indent=1))
+        return
+    for p in found:
+        offers = ", ".join([*p.tasks, *(h.removeprefix("restorekit_") for h in p.hooks)])
+        state = f"BROKEN: {p.problem}" if p.problem else offers
+        click.echo(f"{p.name:16} {p.package} {p.version:10} {state}")
+
+
+class Bar:
+    """Progress of one photo's network evaluations, as a sampler's callback."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.bar: Any = None
+
+    def __call__(self, done: int, total: int) -> None:
+        if self.bar is None:
+            self.bar = click.progressbar(length=total, label=self.label, file=sys.stderr)
+        self.bar.update(1)
+        if done == total:
+            self.bar.render_finish()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; returns the exit code.
+
+    0: done; 1: an error; 2: wrong usage; 3: some of several photos failed; 130: interrupted.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = cli.main(arguments, prog_name="restorekit", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
+    except click.ClickException as error:
+        click.echo(f"restorekit: {' '.join(error.format_message().split())}", err=True)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("restorekit: interrupted", err=True)
+        return 130
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        message = " ".join(str(error).split())
+        if not isinstance(error, RestorekitError):
+            message = f"internal error: {type(error).__name__}: {message}; see --debug"
+        click.echo(f"restorekit: {message}", err=True)
+        return 1
+    return code if isinstance(code, int) else 0

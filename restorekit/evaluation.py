@@ -1,0 +1,88 @@
+"""Scores of restored files against references, matched by name."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from . import images, plugins
+from .errors import RestorekitError
+from .metrics import score
+
+
+def pairs(restored: Path, reference: Path) -> list[tuple[str, Path, Path]]:
+    """(name, restored, reference) of two files, or of the photos of two folders.
+
+    Names match without their suffixes, so that a PNG may be compared to a JPEG.
+
+    Raises:
+        RestorekitError: if a path is missing, kinds differ, or a photo has no counterpart.
+    """
+    for path in (restored, reference):
+        if not path.exists():
+            raise RestorekitError(f"{path}: no such file or folder; check the path")
+    if restored.is_dir() != reference.is_dir():
+        raise RestorekitError(f"{restored}, {reference}: give two files or two folders")
+    if not restored.is_dir():
+        return [(restored.name, restored, reference)]
+    mine, theirs = _by_stem(restored), _by_stem(reference)
+    if not mine:
+        raise RestorekitError(f"{restored}: holds no photos")
+    if missing := sorted(set(mine) - set(theirs)):
+        raise RestorekitError(f"{mine[missing[0]]}: has no counterpart in {reference}")
+    return [(name, mine[name], theirs[name]) for name in sorted(mine)]
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() not in images.SUFFIXES:
+            continue
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in found:
+            raise RestorekitError(f"{path}: has the same name as {found[name]}; rename one")
+        found[name] = path
+    return found
+
+
+def evaluate(
+    restored: Path, reference: Path, *, luma: bool = False, crop_border: int = 0
+) -> dict[str, Any]:
+    """{images: [{name, psnr, ssim, ...}], mean: {...}}, with every installed metric.
+
+    Raises:
+        RestorekitError: if files do not match, cannot be read, or differ in size.
+    """
+    metrics = plugins.registry().offered("metric")
+    rows = []
+    for name, one, other in pairs(restored, reference):
+        a, b = images.read(one).pixels, images.read(other).pixels
+        try:
+            found = score(a, b, metrics, luma=luma, crop_border=crop_border)
+        except RestorekitError as error:
+            raise RestorekitError(f"{one}: {error}") from error
+        rows.append({"name": name, **found})
+    names = [k for k in rows[0] if k != "name"]
+    mean = {k: sum(row[k] for row in rows) / len(rows) for k in names}
+    return {"images": rows, "mean": mean}
+
+
+def as_table(report: dict[str, Any]) -> str:
+    """Aligned columns, the means last."""
+    names = list(report["mean"])
+    width = max(len(row["name"]) for row in report["images"] + [{"name": "mean"}])
+    lines = [" " * width + "".join(f"{n:>10}" for n in names)]
+    for row in [*report["images"], {"name": "mean", **report["mean"]}]:
+        lines.append(f"{row['name']:{width}}" + "".join(f"{row[n]:>10.4f}" for n in names))
+    return "\n".join(lines) + "\n"
+
+
+def as_csv(report: dict[str, Any]) -> str:
+    """One line for each image, and one for the means."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["name", *report["mean"]], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows([*report["images"], {"name": "mean", **report["mean"]}])
+    return text.getvalue()

@@ -1,0 +1,205 @@
+"""The same five lines over many files: which file becomes which, and the loop over them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import images
+from .errors import RestorekitError
+from .restore import Restorer
+from .task import Result
+
+ON_EXISTS = ("error", "skip", "overwrite", "rename")
+CONTRAST = 4.0  # a deviation map is shown at this many times its size
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture: where from (None: from nothing), where to, its name for noise and messages."""
+
+    source: Path | None
+    target: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: the files written, what to tell, or why it failed."""
+
+    job: Job
+    written: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+    failure: str = ""
+
+
+def plan(inputs: Sequence[Path], output: Path) -> list[Job]:
+    """Pairs every input file with its output.
+
+    One file goes to the file `output`, and so does what needs no input; several, or a folder's,
+    go into the folder `output` under their own names, a folder's tree mirrored.
+
+    Raises:
+        RestorekitError: if an input is missing, two would become the same output, or one would
+            overwrite its own original.
+    """
+    if not inputs:
+        return [Job(None, output, output.name)]
+    alone = len(inputs) == 1 and not inputs[0].is_dir()
+    jobs: list[Job] = []
+    for given in inputs:
+        if not given.exists():
+            raise RestorekitError(f"{given}: no such file; check the path")
+        if alone:
+            if output.is_dir():
+                raise RestorekitError(
+                    f"{output}: is a folder; for one photo name a file, as {output / given.name}"
+                )
+            jobs.append(Job(given, output, given.name))
+        elif given.is_dir():
+            jobs += [
+                Job(file, output / file.relative_to(given), file.relative_to(given).as_posix())
+                for file in _photos_below(given, output)
+            ]
+        else:
+            jobs.append(Job(given, output / given.name, given.name))
+    if not jobs:
+        raise RestorekitError(f"{inputs[0]}: holds no photos; known are {known_suffixes()}")
+    if not alone and output.exists() and not output.is_dir():
+        raise RestorekitError(f"{output}: is a file; several photos need a folder as output")
+    targets: dict[Path, Path | None] = {}
+    for job in jobs:
+        target = job.target.resolve()
+        if job.source and target == job.source.resolve():
+            raise RestorekitError(
+                f"{job.target}: is the input itself; name another output, the original is kept"
+            )
+        if target in targets:
+            raise RestorekitError(
+                f"{job.source}: would become the same file as {targets[target]}; "
+                "restore them into different folders"
+            )
+        targets[target] = job.source
+    return jobs
+
+
+def known_suffixes() -> str:
+    """For messages."""
+    return " ".join(sorted(images.SUFFIXES))
+
+
+def _photos_below(folder: Path, output: Path) -> Iterator[Path]:
+    """Image files below a folder, sorted, without what lies in the output folder."""
+    skipped = output.resolve()
+    for root, folders, files in os.walk(folder):
+        here = Path(root)
+        folders[:] = sorted(d for d in folders if (here / d).resolve() != skipped)
+        for name in sorted(files):
+            if Path(name).suffix.lower() in images.SUFFIXES:
+                yield here / name
+
+
+def free_target(target: Path, on_exists: str) -> Path | None:
+    """Where to write, given what to do with an existing file; None to skip it.
+
+    Raises:
+        RestorekitError: if it exists and that is an error.
+    """
+    if not target.exists() or on_exists == "overwrite":
+        return target
+    if on_exists == "skip":
+        return None
+    if on_exists == "error":
+        raise RestorekitError(f"{target}: exists; use --on-exists overwrite, rename or skip")
+    number = 1
+    while (other := target.with_stem(f"{target.stem}-{number}")).exists():
+        number += 1
+    return other
+
+
+def run(
+    jobs: Sequence[Job],
+    restorer: Restorer,
+    *,
+    samples: int = 1,
+    on_exists: str = "error",
+    progress: Callable[[Job], Any] | None = None,
+    **options: Any,
+) -> Iterator[Outcome]:
+    """Restores every job; a failed one is reported and the others go on.
+
+    Args:
+        samples: more than one writes that many posterior samples, their mean and a map of
+            their standard deviation.
+        progress: gives the sampler's progress callback for a job.
+        options: the task's, resolved.
+    """
+    for job in jobs:
+        try:
+            yield _restore(job, restorer, samples, on_exists, progress, options)
+        except RestorekitError as error:
+            yield Outcome(job, failure=str(error))
+
+
+def _restore(
+    job: Job,
+    restorer: Restorer,
+    samples: int,
+    on_exists: str,
+    progress: Callable[[Job], Any] | None,
+    options: dict[str, Any],
+) -> Outcome:
+    target = free_target(job.target, on_exists)
+    if target is None:
+        return Outcome(job, notes=("exists, skipped",))
+    images.check_writable(target)
+    photo = images.read(job.source) if job.source else None
+    if photo:
+        images.check_writable(target, photo)
+    results = []
+    for number in range(samples):
+        callback = progress(job) if progress else None
+        try:
+            result = restorer(
+                photo.pixels if photo else None,
+                photo.alpha if photo else None,
+                name=job.name,
+                sample_number=number,
+                progress=callback,
+                **options,
+            )
+        except RestorekitError as error:
+            raise RestorekitError(f"{job.source or job.target}: {error}") from error
+        results.append(result)
+    photo = photo or images.Photo(results[0].pixels)
+    written = write_results(target, photo, results, on_exists)
+    return Outcome(job, written, results[0].notes)
+
+
+def write_results(
+    target: Path, photo: images.Photo, results: Sequence[Result], on_exists: str
+) -> tuple[Path, ...]:
+    """Writes one result to `target`; of several also their mean and standard deviation."""
+    if len(results) == 1:
+        images.write(target, photo.with_pixels(results[0].pixels, alpha=results[0].alpha))
+        return (target,)
+    stack = np.stack([r.pixels for r in results]).astype(np.float32)
+    kind = results[0].pixels.dtype
+    peak = np.iinfo(kind).max
+    deviation = (stack.std(axis=0, ddof=1).mean(axis=2, keepdims=True) * CONTRAST).clip(0, peak)
+    pictures = {str(i + 1): r.pixels for i, r in enumerate(results)}
+    pictures["mean"] = np.rint(stack.mean(axis=0)).astype(kind)
+    pictures["deviation"] = np.rint(deviation).astype(kind)
+    paths = []
+    for name, pixels in pictures.items():
+        path = free_target(target.with_stem(f"{target.stem}-{name}"), on_exists)
+        if path is not None:
+            alpha = None if name == "deviation" else results[0].alpha
+            images.write(path, photo.with_pixels(pixels, alpha=alpha))
+            paths.append(path)
+    return tuple(paths)

@@ -1,0 +1,50 @@
+"""The whole plugin API. A plugin is a package with an entry point in the group `restorekit`:
+
+    [project.entry-points.restorekit]
+    mine = "my_package"
+
+whose module implements any of these hooks with `@restorekit.hookspecs.hookimpl`. Heavy imports
+belong inside functions: `restorekit --help` asks for tasks, and must not wait for torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from .engine.conditioning import Method
+    from .engine.sampler import Step
+    from .metrics import Metric
+    from .task import Task
+
+hookspec = pluggy.HookspecMarker("restorekit")
+hookimpl = pluggy.HookimplMarker("restorekit")
+
+
+@hookspec
+def restorekit_tasks() -> Iterable[Task]:  # type: ignore[empty-body]
+    """Tasks: each becomes a command and a name for `restorekit.restore`."""
+
+
+@hookspec
+def restorekit_methods() -> Mapping[str, Method]:  # type: ignore[empty-body]
+    """Methods, by the name that `--method` takes: (denoiser, observation) -> denoiser."""
+
+
+@hookspec
+def restorekit_samplers() -> Mapping[str, Step]:  # type: ignore[empty-body]
+    """Step functions, by the name that `--sampler` takes."""
+
+
+@hookspec
+def restorekit_priors() -> Mapping[str, Path]:  # type: ignore[empty-body]
+    """Weights files, by the name that `--prior` takes."""
+
+
+@hookspec
+def restorekit_metrics() -> Mapping[str, Metric]:  # type: ignore[empty-body]
+    """Metrics, by the name of their column: (restored, reference, data_range) -> float."""

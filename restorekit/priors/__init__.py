@@ -1,0 +1,105 @@
+"""Priors: where shipped weights lie, how weights become a denoiser, and how they are written.
+
+A prior is one safetensors file. Its metadata holds, under the key "restorekit", a JSON object:
+the network's settings, schedule, parametrisation, sigma_data, the measured errors that
+`Denoiser.variance` uses, and what a reader of the card wants to know.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RestorekitError
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..engine.denoiser import NetworkDenoiser
+
+SHIPPED = Path(__file__).parent
+KEY = "restorekit"
+LARGEST_HEADER = 16 * 2**20
+
+
+def shipped() -> dict[str, Path]:
+    """Name and file of every prior that comes with the package."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The description inside a weights file, without loading the weights (and without torch).
+
+    Raises:
+        RestorekitError: if the file is missing, not safetensors, or not a prior of restorekit.
+    """
+    remedy = "priors are .safetensors files written by `restorekit train`"
+    try:
+        with open(path, "rb") as file:
+            head = file.read(8)
+            length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
+            if not 2 <= length <= LARGEST_HEADER:
+                raise ValueError("not a safetensors file")
+            header = json.loads(file.read(length))
+        described = json.loads(header["__metadata__"][KEY])
+        if not isinstance(described, dict) or "network" not in described:
+            raise ValueError("it describes no network")
+    except OSError as error:
+        raise RestorekitError(f"{path}: {error.strerror or error}; {remedy}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise RestorekitError(f"{path}: not a prior ({error}); {remedy}") from error
+    return described
+
+
+def load(
+    path: Path, device: str | torch.device = "cpu", precision: str = "float32"
+) -> NetworkDenoiser:
+    """The denoiser of a weights file, in channels_last, ready to evaluate.
+
+    Args:
+        precision: of the network's layers: float32, bfloat16 or float16.
+
+    Raises:
+        RestorekitError: if the file is not a prior, is corrupt, or does not fit its description.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from ..engine.denoiser import NetworkDenoiser
+    from ..engine.schedule import SCHEDULES
+    from ..engine.unet import UNet, UNetConfig
+
+    described = read_metadata(path)
+    try:
+        network = UNet(UNetConfig(**described["network"]))
+        network.load_state_dict(load_file(path))
+        denoiser = NetworkDenoiser(
+            network,
+            SCHEDULES[described["schedule"]](),
+            described["parametrisation"],
+            described["sigma_data"],
+            [(s, e) for s, e in described.get("errors", [])],
+            getattr(torch, precision),
+        )
+    except (SafetensorError, RuntimeError, OSError, KeyError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise RestorekitError(
+            f"{path}: corrupt weights ({reason}); copy the file again or train it anew"
+        ) from error
+    denoiser.requires_grad_(False).eval()
+    return denoiser.to(device=device, dtype=torch.float32, memory_format=torch.channels_last)
+
+
+def save(path: Path, state: dict[str, torch.Tensor], described: dict[str, Any]) -> None:
+    """Writes weights, in half precision, with their description; atomically."""
+    import torch
+    from safetensors.torch import save_file
+
+    tensors = {name: t.detach().to("cpu", torch.float16).contiguous() for name, t in state.items()}
+    part = path.with_name(path.name + ".part")
+    save_file(tensors, part, metadata={KEY: json.dumps(described, sort_keys=True)})
+    os.replace(part, path)

@@ -1,0 +1,295 @@
+"""The five lines: observe, condition, sample, finish. Files and folders are not known here."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import plugins, priors
+from .engine.conditioning import Degradation, Observation
+from .engine.denoiser import Denoiser, NetworkDenoiser, Prediction, Tiled
+from .engine.noise import Noise
+from .engine.operators import Grey
+from .engine.sampler import GRIDS, Progress, sample, times_for, travelling
+from .errors import RestorekitError
+from .task import Picture, Problem, Recipe, Result, Task
+from .units import from_engine, to_engine
+
+if TYPE_CHECKING:
+    from .engine.schedule import Schedule
+
+MODES = ("fidelity", "perceptual")
+PRECISIONS = ("float32", "bfloat16", "float16")
+TILE = 2048  # larger photos are evaluated in tiles of this side, to bound the memory
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What every task lets the user choose; None leaves it to the task's recipe.
+
+    Attributes:
+        mode: "fidelity" (deterministic, best PSNR) or "perceptual" (a posterior sample).
+        method, sampler, prior: names among the plugins; a prior may also be a weights file.
+        steps: steps of the sampler.
+        seed: of everything random.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        precision: of the network: float32, bfloat16 or float16.
+    """
+
+    mode: str = "fidelity"
+    method: str | None = None
+    sampler: str | None = None
+    steps: int | None = None
+    prior: str = "photo"
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "float32"
+
+
+class Restorer:
+    """A task, its choices made and its prior loaded, ready for any number of photos.
+
+    Raises:
+        RestorekitError: for an unknown name, a device that is not there, or broken weights.
+    """
+
+    def __init__(self, task: Task, choices: Choices) -> None:
+        if choices.mode not in MODES:
+            raise RestorekitError(f"mode {choices.mode!r} is unknown; use {' or '.join(MODES)}")
+        if choices.precision not in PRECISIONS:
+            raise RestorekitError(f"precision must be one of {', '.join(PRECISIONS)}")
+        if choices.steps is not None and choices.steps < 1:
+            raise RestorekitError(f"steps is {choices.steps}; give at least 1")
+        if choices.mode not in task.recipes:
+            raise RestorekitError(f"task {task.name!r} has no mode {choices.mode!r}")
+        chosen = {
+            name: value
+            for name in ("method", "sampler", "steps")
+            if (value := getattr(choices, name)) is not None
+        }
+        self.task = task
+        self.seed = choices.seed
+        self.recipe: Recipe = dataclasses.replace(task.recipes[choices.mode], **chosen)
+        found = plugins.registry()
+        self.method = found.find("method", self.recipe.method)
+        self.step = found.find("sampler", self.recipe.sampler)
+        self.device = find_device(choices.device)
+        self.prior = _load(find_prior(choices.prior), self.device, choices.precision)
+
+    def __call__(
+        self,
+        pixels: np.ndarray | None,
+        alpha: np.ndarray | None = None,
+        *,
+        name: str = "",
+        sample_number: int = 0,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> Result:
+        """Restores one photo.
+
+        Args:
+            pixels: (H, W, 3) or (H, W, 1); uint8, uint16, or float on [0, 1] (which it may
+                exceed, as noisy pixels do). None for a task that takes no photo.
+            alpha: (H, W) of the same type.
+            name: the photo's, which together with the seed decides the noise.
+            sample_number: 0, 1, ... for independent samples of the same photo.
+            progress: called with (evaluations done, in all); False cancels.
+            options: the task's, resolved.
+
+        Raises:
+            RestorekitError: if the options do not fit the photo.
+            Cancelled: if `progress` said so.
+        """
+        began = time.perf_counter()
+        noise = Noise(self.seed, name).branch(f"sample {sample_number}")
+        if pixels is None:
+            pixels = np.empty((0, 0, self._channels()), dtype=np.uint8)
+        picture = Picture(to_engine(pixels), _unit(alpha), noise)
+        problem = self.task.observe(picture, **options)
+        try:
+            x_0, nfe = self._solve(problem, noise, progress)
+        except torch.OutOfMemoryError as error:
+            raise RestorekitError(
+                f"{name or 'photo'}: not enough memory on {self.device}; use --device cpu"
+            ) from error
+        restored = from_engine(x_0, pixels.dtype)
+        if problem.keep is not None:
+            restored = np.where(problem.keep[..., None], pixels, restored)
+        alpha = _resized(alpha, problem)
+        seconds = time.perf_counter() - began
+        return Result(restored, alpha, nfe, seconds, problem.notes)
+
+    def _channels(self) -> int:
+        return int(self.prior.network.config.channels)
+
+    @torch.inference_mode()
+    def _solve(
+        self, problem: Problem, noise: Noise, progress: Progress | None
+    ) -> tuple[Tensor, int]:
+        """x_0 on the CPU, with the picture's own channels, and the evaluations it took."""
+        schedule, y = self.prior.schedule, problem.observation.y
+        channels = y.shape[1]
+        guess = problem.guess
+        if guess is None:
+            guess = problem.observation.operator.pinv(y)
+        level = self.recipe.start if problem.level is None else problem.level
+        if channels == 1 and self._channels() == 3:
+            observation, guess, level = _in_colour(problem, guess, level, noise)
+        elif channels == self._channels():
+            observation = problem.observation
+        else:
+            raise RestorekitError(f"the prior has {self._channels()} channels, not {channels}")
+        times = self._times(schedule, level)
+        if times[0] <= 0:  # a photo without noise is its own best estimate
+            return guess.mean(1, keepdim=True) if channels == 1 else guess, 0
+
+        alpha, sigma = (float(v) for v in schedule(times[0]))
+        x_t = alpha * guess
+        if not problem.guess_is_state:
+            x_t = x_t + sigma * noise.normal(guess.shape)
+        counted = Counted(self._bounded(x_t.shape))
+        degradation = observation.degradation
+        there = Observation(
+            observation.y.to(self.device),
+            Degradation(degradation.operator.to(self.device), degradation.sigma),
+        )
+        try:
+            posterior = self.method(counted, there)
+        except ValueError as error:
+            raise RestorekitError(str(error)) from error
+        x_0 = sample(
+            posterior, x_t.to(self.device), times, step=self.step, noise=noise, progress=progress
+        ).cpu()
+        x_0 = x_0.mean(1, keepdim=True) if channels == 1 else x_0
+        return problem.finish(x_0) if problem.finish else x_0, counted.evaluations
+
+    def _times(self, schedule: Schedule, level: float | None) -> Tensor:
+        recipe = self.recipe
+        times = times_for(
+            schedule,
+            recipe.steps,
+            grid=GRIDS[recipe.grid],
+            start=1.0 if level is None else float(schedule.time_for(level)),
+            end=float(schedule.time_for(recipe.end)),
+        )
+        return travelling(times, *recipe.travel) if recipe.travel else times
+
+    def _bounded(self, shape: torch.Size) -> Denoiser:
+        """The prior, in tiles where the picture is large and the prior local."""
+        config = self.prior.network.config
+        if config.halo is None or max(shape[-2:]) <= TILE:
+            return self.prior
+        return Tiled(self.prior, TILE, config.halo, config.multiple)
+
+
+class Counted:
+    """A denoiser that counts its evaluations."""
+
+    def __init__(self, denoiser: Denoiser) -> None:
+        self.denoiser = denoiser
+        self.schedule = denoiser.schedule
+        self.evaluations = 0
+
+    def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
+        self.evaluations += 1
+        return self.denoiser(x_t, t)
+
+    def variance(self, t: Tensor) -> Tensor:
+        return self.denoiser.variance(t)
+
+
+def _in_colour(
+    problem: Problem, guess: Tensor, level: float | None, noise: Noise
+) -> tuple[Observation, Tensor, float | None]:
+    """A grey problem for a colour prior: what was measured is the mean of the channels.
+
+    Noise of deviation s in that mean is noise of deviation sqrt(3) s in each channel; a grey
+    photo that is a noisy state becomes a coloured one by drawing the part of the noise that
+    the mean does not see.
+    """
+    observation = problem.observation
+    degradation = Degradation(Grey(observation.operator), observation.sigma)
+    guess = guess.expand(-1, 3, -1, -1)
+    if problem.guess_is_state and level is not None:
+        level = 3**0.5 * level
+        eps = noise.normal(guess.shape)
+        guess = guess + level * (eps - eps.mean(1, keepdim=True))
+    return Observation(observation.y, degradation), guess, level
+
+
+def _unit(alpha: np.ndarray | None) -> Tensor | None:
+    if alpha is None:
+        return None
+    return (to_engine(alpha[..., None])[0, 0] + 1) / 2
+
+
+def _resized(alpha: np.ndarray | None, problem: Problem) -> np.ndarray | None:
+    """The alpha channel for the restored picture."""
+    import cv2
+
+    if alpha is None:
+        return None
+    if problem.opaque:
+        peak = np.iinfo(alpha.dtype).max if alpha.dtype.kind == "u" else 1
+        return np.full(problem.size, peak, dtype=alpha.dtype)
+    if alpha.shape == problem.size:
+        return alpha
+    return cv2.resize(alpha, problem.size[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def find_device(name: str) -> torch.device:
+    """The device of a name; "auto" is CUDA where there is one.
+
+    Raises:
+        RestorekitError: if it is not there.
+    """
+    cuda = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda" if cuda else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise RestorekitError(f"device {name!r} is unknown; use auto, cpu or cuda") from error
+    missing = (
+        device.type == "cuda" and (not cuda or (device.index or 0) >= torch.cuda.device_count())
+    ) or (device.type == "mps" and not torch.backends.mps.is_available())
+    if missing:
+        raise RestorekitError(f"device {name!r} is not available here; use --device cpu")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise RestorekitError(f"device {name!r} is not supported; use cpu, cuda or mps")
+    return device
+
+
+def find_prior(name: str) -> Path:
+    """The weights file of a prior's name, of a path to one, or of a training run's folder."""
+    path = Path(name)
+    if path.is_dir():
+        return path / "prior.safetensors"
+    if path.suffix or len(path.parts) > 1:
+        return path
+    found: Path = plugins.registry().find("prior", name)
+    return found
+
+
+def _load(path: Path, device: torch.device, precision: str) -> NetworkDenoiser:
+    stamp = path.stat().st_mtime_ns if path.exists() else 0
+    return _load_cached(path, stamp, device, precision)
+
+
+@functools.lru_cache(maxsize=2)
+def _load_cached(
+    path: Path, stamp: int, device: torch.device, precision: str
+) -> NetworkDenoiser:
+    return priors.load(path, device, precision)
+
+

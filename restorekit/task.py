@@ -1,0 +1,175 @@
+"""What a task plugin hands over. Importing this costs neither torch nor NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .errors import RestorekitError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from .engine.conditioning import Observation
+    from .engine.noise import Noise
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A photo as a task sees it.
+
+    Attributes:
+        pixels: (1, C, H, W) float32 on [-1, 1], C = 3 or 1; (1, 3, 0, 0) where a task takes no
+            photo. Values may lie outside the range.
+        alpha: (H, W) float32 on [0, 1], where the photo has it.
+        noise: the source of everything random about this photo.
+    """
+
+    pixels: Tensor
+    alpha: Tensor | None
+    noise: Noise
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a task makes of a photo: the measurement, and what frames it.
+
+    Attributes:
+        observation: y, the operator A and the noise level, for pictures (1, C, H, W).
+        size: (H, W) of the restored picture.
+        guess: where the diffusion starts, (1, C, H, W) on [-1, 1]; A^+ y by default.
+        level: noise-to-signal ratio at the start, which replaces the recipe's.
+        guess_is_state: the guess holds noise of that level already, as a noisy photo does.
+        keep: (H, W) bool NumPy array; these pixels are the input's, to the bit.
+        opaque: the restored picture has no transparent pixels any more.
+        finish: a last correction of the restored picture, (1, C, H, W) -> the same.
+        notes: what the user should know, a line each.
+    """
+
+    observation: Observation
+    size: tuple[int, int]
+    guess: Tensor | None = None
+    level: float | None = None
+    guess_is_state: bool = False
+    keep: np.ndarray | None = None
+    opaque: bool = False
+    finish: Callable[[Tensor], Tensor] | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a mode restores unless told otherwise. Names are looked up among the plugins.
+
+    Attributes:
+        method: how y enters.
+        sampler: the step function.
+        steps: steps of the sampler.
+        grid: how the noise levels are spaced: uniform, quadratic, karras or geometric.
+        start: noise-to-signal ratio of the first evaluation; None: the schedule's largest.
+        end: that of the last evaluation.
+        travel: (length, repeats) of time travel, or None.
+    """
+
+    method: str
+    sampler: str
+    steps: int
+    grid: str = "karras"
+    start: float | None = None
+    end: float = 0.02
+    travel: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How `restorekit benchmark` tries a task on clean photos.
+
+    Attributes:
+        degrade: (clean (H, W, C) uint8, noise, **options) -> (reference, degraded, options):
+            the degraded array as `restore` takes it, the reference cropped to fit, and the
+            options to restore with.
+        baseline: (degraded, **options) -> array, a classical method.
+        options: further options of the benchmark alone.
+        luma: score on BT.601 luma by default.
+        border: option whose value, rounded up, is the border left out of the scores.
+        region: (**options) -> (H, W) bool, the pixels that `hole_psnr` is measured on.
+    """
+
+    degrade: Callable[..., tuple[np.ndarray, np.ndarray, dict[str, Any]]]
+    baseline: Callable[..., np.ndarray]
+    options: Sequence[click.Option] = ()
+    luma: bool = False
+    border: str | None = None
+    region: Callable[..., np.ndarray] | None = None
+
+
+class Task:
+    """Base of all tasks: subclass it, and hand an instance to the hook `restorekit_tasks`.
+
+    Attributes:
+        name: the command's name.
+        summary: one line for `--help`.
+        options: click options; their values reach `observe` by name.
+        recipes: a `Recipe` for "fidelity" and one for "perceptual".
+        takes_photo: False where pictures come from nothing.
+        trial: for `restorekit benchmark`, if the task can be tried on clean photos.
+    """
+
+    name: str
+    summary: str = ""
+    options: Sequence[click.Option] = ()
+    recipes: Mapping[str, Recipe] = {}
+    takes_photo: bool = True
+    trial: Trial | None = None
+
+    def observe(self, picture: Picture, **options: Any) -> Problem:
+        """Says what was measured. Raises RestorekitError for options that do not fit the photo."""
+        raise TypeError(f"task {self.name!r} does not define observe()")
+
+
+@dataclass
+class Result:
+    """A restored photo as an array, and what it took.
+
+    Attributes:
+        pixels: (H, W, C), of the input's type.
+        alpha: (H, W), or None.
+        nfe: network evaluations.
+        seconds: for observing, sampling and finishing, without decoding or loading weights.
+        notes: what the user should know.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None
+    nfe: int
+    seconds: float
+    notes: tuple[str, ...] = field(default=())
+
+
+def resolve(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
+    """A value for each of a task's options: the given one, checked, or the default.
+
+    Raises:
+        RestorekitError: for an option the task does not have, a wrong value, or a missing one.
+    """
+    known = {option.name: option for option in task.options if option.name}
+    if unknown := sorted(set(given) - set(known)):
+        offers = ", ".join(known) or "none"
+        raise RestorekitError(f"{task.name} has no option {unknown[0]!r}; it has: {offers}")
+    context = click.Context(click.Command(task.name))
+    values: dict[str, Any] = {}
+    for name, option in known.items():
+        value = given[name] if name in given else option.get_default(context)
+        if value is not None and not hasattr(value, "__array__"):
+            try:
+                value = option.type_cast_value(context, value)
+            except click.BadParameter as error:
+                raise RestorekitError(f"{task.name}: option {name}: {error.message}") from error
+        if value is None and option.required:
+            raise RestorekitError(f"{task.name} needs the option {name!r}")
+        values[name] = value
+    return values

@@ -1,0 +1,1 @@
+"""Training of priors: settings, data, the loop, and what a finished run becomes."""

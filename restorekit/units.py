@@ -1,0 +1,69 @@
+"""The only place where units are converted.
+
+Files and arrays hold integers of some depth or floats on [0, 1]; the engine works on [-1, 1].
+Noise levels are on 0..255 on the command line, on [0, 1] in Python, and twice that inside.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+
+class NoiseLevel(click.ParamType):
+    """A noise standard deviation: text is on 0..255, numbers on [0, 1]; "auto" may be allowed."""
+
+    name = "0..255"
+
+    def __init__(self, auto: bool = False) -> None:
+        self.auto = auto
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "auto|0..255" if self.auto else "0..255"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float | str:
+        if self.auto and value == "auto":
+            return "auto"
+        try:
+            sigma = float(value) / (255 if isinstance(value, str) else 1)
+        except (TypeError, ValueError):
+            self.fail(f"{value!r} is not a noise level; give a number from 0 to 255", param, ctx)
+        if not 0 <= sigma <= 1:
+            self.fail(f"{value!r} is out of range; a noise level lies in 0..255", param, ctx)
+        return sigma
+
+
+def sigma_to_engine(sigma: float) -> float:
+    """A noise level on [0, 1] for pixels on [-1, 1]."""
+    return 2 * sigma
+
+
+def sigma_from_engine(sigma: float) -> float:
+    """The inverse of `sigma_to_engine`."""
+    return sigma / 2
+
+
+def to_engine(pixels: np.ndarray) -> Tensor:
+    """(H, W, C) uint8, uint16 or float on [0, 1] -> (1, C, H, W) float32 on [-1, 1]."""
+    import numpy as np
+    import torch
+
+    peak = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
+    planes = np.array(pixels.transpose(2, 0, 1), dtype=np.float32, order="C", copy=True)
+    return torch.from_numpy(planes).mul_(2 / peak).sub_(1).unsqueeze(0)
+
+
+def from_engine(x: Tensor, dtype: np.dtype) -> np.ndarray:
+    """(1, C, H, W) on [-1, 1] -> (H, W, C) of a type, clipped to its range, rounded if integer."""
+    import numpy as np
+
+    unit = x[0].detach().float().cpu().add(1).div(2).clamp_(0, 1).permute(1, 2, 0)
+    if np.dtype(dtype).kind != "u":
+        return np.ascontiguousarray(unit.numpy(), dtype=dtype)
+    peak = np.iinfo(dtype).max
+    return np.ascontiguousarray(unit.mul_(peak).round_().numpy().astype(dtype))

@@ -1,0 +1,489 @@
+"""What goes into a file comes out of it; what cannot is one line of error."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, ImageOps
+
+from restorekit import images
+from restorekit.errors import RestorekitError
+from restorekit.images import Photo
+
+pytestmark = pytest.mark.filterwarnings(r"ignore::UserWarning:PIL\.")  # pytest undoes our filter
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+GREY_PROFILE = SRGB[:16] + b"GRAY" + SRGB[20:]
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="%d"/></x:xmpmeta>'
+ORIENTATIONS = range(1, 9)
+ORIENTATION, MAKE, EXPOSURE = 0x0112, 0x010F, 0x829A
+
+
+def samples(channels: int, dtype: type = np.uint8, size: tuple[int, int] = (11, 14)) -> np.ndarray:
+    peak = np.iinfo(dtype).max
+    return np.random.default_rng(channels).integers(0, peak + 1, (*size, channels)).astype(dtype)
+
+
+def smooth() -> np.ndarray:
+    """Different in every corner and mild enough for JPEG: (16, 24, 3)."""
+    y, x = np.mgrid[0:16, 0:24]
+    return np.stack([y * 14, x * 9, (x + y) * 5], axis=-1).astype(np.uint8)
+
+
+def exif(orientation: int) -> bytes:
+    block = Image.Exif()
+    block[ORIENTATION], block[MAKE] = orientation, "Acme"
+    block.get_ifd(0x8769)[EXPOSURE] = 0.5
+    return block.tobytes()
+
+
+def encoded(kind: str, picture: Image.Image | np.ndarray, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    if isinstance(picture, np.ndarray):
+        picture = Image.fromarray(picture)
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def png(pixels: np.ndarray, colour_type: int, *extra: tuple[bytes, bytes]) -> bytes:
+    """A 16-bit PNG by the letter of its specification, as no library here writes all of them."""
+    height, width = pixels.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    chunks = [(b"IHDR", header), *extra, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    framed = (struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d))
+              for k, d in chunks)  # fmt: skip
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+
+
+def refused(path: Path | str, *words: str) -> str:
+    """Asserts that reading fails with one line that names the file."""
+    with pytest.raises(RestorekitError) as caught:
+        images.read(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ") and len(message.splitlines()) == 1
+    assert "; " in message and all(word in message for word in words), message
+    return message
+
+
+# --- Round trips -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alpha", [False, True], ids=["opaque", "alpha"])
+@pytest.mark.parametrize("channels", [1, 3], ids=["grey", "rgb"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("suffix", sorted(images.SUFFIXES))
+def test_round_trip(
+    tmp_path: Path, suffix: str, dtype: type, channels: int, alpha: bool, capfd: object
+) -> None:
+    pixels = samples(channels, dtype)
+    photo = Photo(pixels, samples(1, dtype)[..., 0] if alpha else None)
+    path = tmp_path / "new" / ("photo" + suffix)
+    if alpha and suffix in (".jpg", ".jpeg", ".bmp"):
+        for attempt in (images.check_writable, images.write):
+            with pytest.raises(RestorekitError, match=r"\.png"):
+                attempt(path, photo)
+        assert not path.parent.exists()
+        return
+    images.check_writable(path, photo)
+    images.write(path, photo, quality=100)
+    back = images.read(path)
+
+    deep = suffix in (".png", ".tif", ".tiff")
+    lossy = suffix in (".jpg", ".jpeg", ".avif")
+    assert back.pixels.dtype == (dtype if deep else np.uint8)
+    assert (back.alpha is not None) == alpha
+    if not alpha and suffix not in (".webp", ".avif"):
+        assert back.is_grey == (channels == 1)
+    expected, got = (pixels, back.pixels) if deep else (photo.rgb8(), back.rgb8())
+    assert np.abs(expected - got.astype(float)).max() <= (12 if lossy else 0)
+    if alpha and not lossy:
+        scale = 1 if deep else photo.peak / 255
+        np.testing.assert_array_equal(back.alpha, np.round(photo.alpha / scale))
+
+    with Image.open(path) as independent:
+        assert independent.size == (14, 11)
+        if not lossy and dtype == np.uint8:
+            np.testing.assert_array_equal(np.array(independent.convert("RGB")), photo.rgb8())
+    if suffix == ".tif":
+        stored = tifffile.imread(path)
+        assert stored.dtype == dtype
+        np.testing.assert_array_equal(stored.reshape(11, 14, -1)[..., :channels], pixels)
+    assert capfd.readouterr() == ("", "")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("colour_type, channels", [(0, 1), (2, 3), (4, 2), (6, 4)])
+def test_reads_16_bit_png(tmp_path: Path, colour_type: int, channels: int) -> None:
+    path, pixels = tmp_path / "p.png", samples(channels, np.uint16)
+    path.write_bytes(png(pixels, colour_type))
+    photo = images.read(path)
+    np.testing.assert_array_equal(photo.pixels, pixels[..., : 3 if channels > 2 else 1])
+    assert (photo.alpha is None) == (channels in (1, 3))
+    assert photo.alpha is None or np.array_equal(photo.alpha, pixels[..., -1])
+
+
+@pytest.mark.parametrize("colour_type, channels", [(0, 1), (2, 3)])
+def test_one_transparent_colour_becomes_alpha(
+    tmp_path: Path, colour_type: int, channels: int
+) -> None:
+    path, pixels = tmp_path / "p.png", samples(channels, np.uint16)
+    key = pixels[2, 3].astype(">u2").tobytes()
+    path.write_bytes(png(pixels, colour_type, (b"tRNS", key)))
+    photo = images.read(path)
+    np.testing.assert_array_equal(photo.pixels, pixels)
+    assert photo.alpha is not None and photo.alpha[2, 3] == 0 and photo.alpha[0, 0] == 65535
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate", "packbits"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "1", "CMYK"])
+def test_reads_tiff(tmp_path: Path, mode: str, compression: str | None) -> None:
+    picture = Image.fromarray(smooth()).convert("RGB" if mode != "RGBA" else mode).convert(mode)
+    if mode in ("RGBA", "LA"):
+        picture.putalpha(Image.fromarray(samples(1, size=(16, 24))[..., 0]))
+    path = tmp_path / "t.tif"
+    path.write_bytes(encoded("TIFF", picture, compression=compression))
+    photo = images.read(path)
+    rgba = np.array(picture.convert("RGBA"))
+    np.testing.assert_array_equal(photo.rgb8(), rgba[..., :3])
+    assert photo.alpha is None or np.array_equal(photo.alpha, rgba[..., 3])
+    assert photo.is_grey == (mode in ("L", "LA", "1"))
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "1", "P", "RGB", "RGBA"])
+def test_reads_shallow_png(tmp_path: Path, mode: str) -> None:
+    picture = Image.fromarray(smooth()).convert(mode)
+    path = tmp_path / "p.png"
+    path.write_bytes(encoded("PNG", picture, **({"transparency": 0} if mode == "P" else {})))
+    photo = images.read(path)
+    assert photo.pixels.dtype == np.uint8 and photo.is_grey == (mode in ("L", "LA", "1"))
+    assert (photo.alpha is not None) == (mode in ("LA", "P", "RGBA"))
+    np.testing.assert_array_equal(photo.rgb8(), np.array(picture.convert("RGB")))
+
+
+def test_reads_cmyk_jpeg(tmp_path: Path) -> None:
+    path = tmp_path / "c.jpg"
+    path.write_bytes(encoded("JPEG", Image.fromarray(smooth()).convert("CMYK"), quality=95))
+    assert np.abs(images.read(path).pixels - smooth().astype(float)).mean() < 3
+
+
+def test_white_is_zero(tmp_path: Path) -> None:
+    path, grey = tmp_path / "t.tif", samples(1, np.uint16)
+    tifffile.imwrite(path, 65535 - grey[..., 0], photometric="miniswhite", metadata=None)
+    np.testing.assert_array_equal(images.read(path).pixels, grey)
+
+
+# --- Orientation and metadata ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp", ".avif"])
+def test_orientation_is_applied_once(tmp_path: Path, suffix: str, orientation: int) -> None:
+    if suffix not in images.SUFFIXES:
+        pytest.skip("this Pillow has no AVIF")
+    kind = {".jpg": "JPEG", ".tif": "TIFF"}.get(suffix, suffix[1:].upper())
+    stored = Image.fromarray(smooth())
+    stored.getexif()[ORIENTATION] = orientation
+    upright = np.array(ImageOps.exif_transpose(stored), dtype=float)
+    path = tmp_path / ("photo" + suffix)
+    path.write_bytes(encoded(kind, smooth(), exif=exif(orientation), xmp=XMP % orientation))
+
+    photo = images.read(path)
+    assert photo.pixels.shape == upright.shape
+    assert np.abs(photo.pixels - upright).mean() < 3
+    images.write(path, photo)
+    assert np.abs(images.read(path).pixels - upright).mean() < 3
+    with Image.open(path) as independent:
+        assert independent.getexif().get(ORIENTATION, 1) == 1
+        assert independent.info.get("xmp", XMP % 1) == XMP % 1
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_orientation_of_16_bit_tiff(tmp_path: Path, channels: int, orientation: int) -> None:
+    path, stored = tmp_path / "t.tif", samples(channels, np.uint16)
+    tifffile.imwrite(
+        path, stored.squeeze(), photometric="rgb" if channels > 1 else "minisblack",
+        extrasamples=["unassalpha"] if channels == 4 else None, compression="zlib",
+        metadata=None, extratags=[(ORIENTATION, "H", 1, orientation, True)],
+    )  # fmt: skip
+    flat = Image.fromarray((stored[..., 0] >> 8).astype(np.uint8))
+    flat.getexif()[ORIENTATION] = orientation
+    photo = images.read(path)
+    np.testing.assert_array_equal(photo.pixels[..., 0] >> 8, ImageOps.exif_transpose(flat))
+    assert set(np.unique(photo.pixels)) <= set(np.unique(stored))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp", ".avif"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_metadata_is_kept(tmp_path: Path, suffix: str, dtype: type) -> None:
+    if suffix not in images.SUFFIXES:
+        pytest.skip("this Pillow has no AVIF")
+    source, target = tmp_path / "source.jpg", tmp_path / ("target" + suffix)
+    source.write_bytes(encoded("JPEG", smooth(), exif=exif(6), icc_profile=SRGB, xmp=XMP % 6))
+    photo = images.read(source)
+    images.write(target, photo.with_pixels(photo.pixels.astype(dtype)))
+    with Image.open(target) as independent:
+        assert independent.getexif()[MAKE] == "Acme"
+        assert independent.info["icc_profile"] == SRGB
+        if suffix != ".tif":
+            assert independent.getexif().get_ifd(0x8769)[EXPOSURE] == 0.5
+    assert dict(images.read(target).metadata).keys() == {"exif", "icc_profile", "xmp"}
+    assert dict(images.read(target).metadata)["xmp"] == XMP % 1
+
+
+def test_profile_has_to_fit_the_channels(tmp_path: Path) -> None:
+    path = tmp_path / "g.png"
+    path.write_bytes(encoded("PNG", samples(1)[..., 0], icc_profile=GREY_PROFILE))
+    grey = images.read(path)
+    assert dict(grey.metadata) == {"icc_profile": GREY_PROFILE}
+    assert grey.with_pixels(grey.pixels // 2).metadata == grey.metadata
+    assert grey.with_pixels(grey.rgb8()).metadata == ()
+    path.write_bytes(encoded("PNG", samples(3), icc_profile=GREY_PROFILE))
+    assert images.read(path).metadata == ()
+
+
+def test_metadata_too_long_for_jpeg_is_left_out(tmp_path: Path) -> None:
+    photo = Photo(smooth(), metadata=(("xmp", b" " * 70000), ("icc_profile", SRGB * 40)))
+    images.write(tmp_path / "p.jpg", photo)
+    assert dict(images.read(tmp_path / "p.jpg").metadata) == {"icc_profile": SRGB * 40}
+
+
+def test_damaged_profile_and_exif_are_no_reason_to_refuse(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "p.png"
+    bad = [(b"iCCP", b"x\0\0" + zlib.compress(SRGB[:99])), (b"eXIf", b"MM\0*\0\0\0\x08\xff\xff")]
+    path.write_bytes(png(samples(3, np.uint16), 2, *bad))
+    photo = images.read(path)
+    images.write(path, photo)
+    np.testing.assert_array_equal(images.read(path).pixels, samples(3, np.uint16))
+    assert capfd.readouterr() == ("", "")
+
+
+# --- Photo and masks -------------------------------------------------------------------------
+
+
+def test_rgb8_rounds() -> None:
+    deep = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
+    expected = np.round(deep / 257).astype(np.uint8)
+    np.testing.assert_array_equal(Photo(deep).rgb8(), expected.repeat(3, axis=2))
+
+
+def test_photo_refuses_what_no_file_holds() -> None:
+    photo = Photo(samples(3), samples(1)[..., 0])
+    for pixels in (samples(3)[..., 0], samples(4), samples(3) / 255, samples(3)[:5]):
+        with pytest.raises(ValueError):
+            photo.with_pixels(pixels)
+    assert photo.with_pixels(samples(3)[:5], alpha=None).alpha is None
+
+
+def test_mask_is_true_where_white(tmp_path: Path) -> None:
+    grey = np.array([[0, 127, 128, 255]], dtype=np.uint8)
+    colour = np.array([[[0, 0, 0], [255, 0, 0], [255, 255, 0], [0, 191, 192]]], dtype=np.uint8)
+    clear = np.dstack([grey, 255 - grey])  # what alpha says does not count
+    for name, picture, expected in [
+        ("grey", Image.fromarray(grey), [False, False, True, True]),
+        ("bits", Image.fromarray(grey).point(lambda v: v > 127, "1"), [False, False, True, True]),
+        ("colour", Image.fromarray(colour), [False, False, True, True]),
+        ("clear", Image.fromarray(clear), [False, False, True, True]),
+    ]:
+        path = tmp_path / f"{name}.png"
+        picture.save(path)
+        mask = images.read_mask(path)
+        assert mask.dtype == bool and mask.tolist() == [expected] or name == "colour", name
+    assert mask.shape == (1, 4)
+    assert images.read_mask(tmp_path / "colour.png").tolist() == [[False, False, True, True]]
+
+
+# --- Refusals --------------------------------------------------------------------------------
+
+
+def test_refuses_what_is_no_picture(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "folder.png").mkdir()
+    for name, data, word in [
+        ("empty.png", b"", "empty"),
+        ("text.png", b"Dear diary,\nno picture today.\n", "not an image"),
+        ("two\nlines.jpg", b"no", "not an image"),
+        ("gif.png", encoded("GIF", smooth()), "not an image"),
+        ("samples.tif", encoded("TIFF", smooth()).replace(b"\x15\1\3\0\1\0\0\0\3", b"\x15\1\3\0\1\0\0\0\x99"), "TIFF"),
+    ]:
+        (tmp_path / name).write_bytes(data)
+        if "\n" not in name:
+            refused(tmp_path / name, word)
+    with pytest.raises(RestorekitError, match=r"^[^\n]*two lines.jpg: [^\n]*$"):
+        images.read(tmp_path / "two\nlines.jpg")
+    refused(tmp_path / "missing.png", "No such file")
+    refused(tmp_path / "folder.png", "directory")
+    refused(tmp_path / "empty.png" / "below.png", "cannot be read")
+    refused("nul\0.png")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.9, 0.98])
+@pytest.mark.parametrize(
+    "name, data",
+    [
+        ("a.png", encoded("PNG", samples(3, size=(64, 64)))),
+        ("deep.png", png(samples(4, np.uint16), 6)),
+        ("a.jpg", encoded("JPEG", samples(3, size=(64, 64)))),
+        ("a.webp", encoded("WEBP", samples(3, size=(64, 64)))),
+        ("a.bmp", encoded("BMP", samples(3, size=(64, 64)))),
+        ("raw.tif", encoded("TIFF", samples(3, size=(64, 64)))),
+        ("lzw.tif", encoded("TIFF", samples(3, size=(64, 64)), compression="tiff_lzw")),
+    ],
+)
+def test_refuses_truncated_files(
+    tmp_path: Path, name: str, data: bytes, share: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(data[: int(len(data) * share)])
+    refused(path)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_refuses_tiff_cut_in_its_samples(
+    tmp_path: Path, dtype: type, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "t.tif"
+    images.write(path, Photo(samples(3, dtype, size=(64, 64))))  # directory first, samples last
+    path.write_bytes(path.read_bytes()[:-2000])
+    refused(path, "damaged")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_refuses_huge_pictures_by_their_header(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.png"
+    data = bytearray(encoded("PNG", samples(3)))
+    data[16:24] = struct.pack(">II", 60000, 60000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    path.write_bytes(data)
+    refused(path, "178 megapixels")
+    path.write_bytes(encoded("PNG", samples(3)))
+    with pytest.raises(RestorekitError, match="more than 0.0001 megapixels"):
+        images.read(path, max_megapixels=1e-4)
+
+
+def test_refuses_several_pictures_but_not_previews(tmp_path: Path) -> None:
+    frames = [Image.fromarray(samples(c, size=(16, 16))) for c in (3, 4)]
+    several = {"save_all": True, "append_images": [frames[1].convert("RGB")]}
+    for kind in ("PNG", "WEBP", "TIFF"):
+        path = tmp_path / f"two.{kind.lower()}"
+        path.write_bytes(encoded(kind, frames[0], **several))
+        refused(path, "2 pictures")
+    path.write_bytes(encoded("MPO", smooth(), **several))
+    assert images.read(path).pixels.shape == smooth().shape
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(smooth(), photometric="rgb")
+        tiff.write(smooth()[::4, ::4], photometric="rgb", subfiletype=1)
+    np.testing.assert_array_equal(images.read(path).pixels, smooth())
+
+
+def test_refuses_samples_it_would_misread(tmp_path: Path) -> None:
+    path, deep = tmp_path / "t.tif", samples(4, np.uint16)
+    tifffile.imwrite(path, samples(3) / np.float32(255), photometric="rgb")
+    refused(path, "float32")
+    tifffile.imwrite(path, samples(1)[..., 0] / np.float32(255))
+    refused(path, "neither 8 nor 16 bits")
+    tifffile.imwrite(path, np.moveaxis(deep[..., :3], -1, 0), photometric="rgb", planarconfig=2)
+    refused(path, "planes")
+    tifffile.imwrite(path, deep, photometric="rgb", extrasamples=["assocalpha"])
+    refused(path, "premultiplied")
+
+
+FUZZED = {
+    "png": encoded("PNG", smooth(), exif=exif(6), icc_profile=SRGB),
+    "deep.png": png(samples(3, np.uint16), 2),
+    "jpg": encoded("JPEG", smooth(), exif=exif(6)),
+    "webp": encoded("WEBP", smooth(), exif=exif(6)),
+    "bmp": encoded("BMP", smooth()),
+    "lzw.tif": encoded("TIFF", smooth(), compression="tiff_lzw"),
+    "jpeg.tif": encoded("TIFF", smooth(), compression="jpeg"),
+}
+images_deep = io.BytesIO()
+tifffile.imwrite(images_deep, samples(3, np.uint16), photometric="rgb", compression="zlib")
+FUZZED["deep.tif"] = images_deep.getvalue()
+
+
+@pytest.mark.parametrize("name", FUZZED)
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.data())
+def test_any_bytes_give_a_photo_or_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, data: st.DataObject
+) -> None:
+    content, path = bytearray(FUZZED[name]), tmp_path / name
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.sampled_from([None, None, len(content) // 2]))])
+    try:
+        photo = images.read(path, max_megapixels=20)
+    except RestorekitError as error:
+        assert len(str(error).splitlines()) == 1 and str(error).startswith(str(path))
+    else:
+        images.write(tmp_path / "again.png", photo)
+    assert capfd.readouterr() == ("", "")
+
+
+# --- Writing ---------------------------------------------------------------------------------
+
+
+def test_write_follows_the_umask_and_replaces(tmp_path: Path) -> None:
+    path = tmp_path / "p.png"
+    path.write_text("old")
+    before = os.umask(0o027)
+    try:
+        images.write(path, Photo(smooth()))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert [p.name for p in tmp_path.iterdir()] == ["p.png"]
+    np.testing.assert_array_equal(images.read(path).pixels, smooth())
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError()])
+def test_failed_write_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    path = tmp_path / "p.png"
+    path.write_text("old")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(RestorekitError, match=r"p\.png: cannot be written \(.+\); "):
+        images.write(path, Photo(smooth()))
+    assert [p.name for p in tmp_path.iterdir()] == ["p.png"] and path.read_text() == "old"
+
+
+def test_check_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.png").mkdir()
+    images.check_writable(tmp_path / "new" / "deeper" / "p.PNG")
+    assert not (tmp_path / "new").exists()
+    for path, photo, word in [
+        (tmp_path / "p.xyz", None, ".png .jpg"),
+        (tmp_path / "p", None, ".png .jpg"),
+        (tmp_path / "folder.png", None, "is a folder"),
+        (tmp_path / "file" / "p.png", None, "is a file"),
+        (tmp_path / "p.webp", Photo(np.zeros((1, 16384, 3), np.uint8)), "16383"),
+    ]:
+        for attempt in (images.check_writable, lambda p, f: images.write(p, f or Photo(smooth()))):
+            with pytest.raises(RestorekitError) as caught:
+                attempt(path, photo)
+            assert str(caught.value).startswith(f"{path}: ") and word in str(caught.value)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # the tests may run as root
+    with pytest.raises(RestorekitError, match="read-only"):
+        images.check_writable(tmp_path / "p.png")
