@@ -58,9 +58,7 @@ def restore(
     """
     found = plugins.registry().task(task)
     values = resolve(found, options)
-    choices = Choices(
-        mode, method, sampler, steps, os.fspath(prior), seed, device, precision
-    )
+    choices = Choices(mode, method, sampler, steps, os.fspath(prior), seed, device, precision)
     restorer = Restorer(found, choices)
 
     def run(pixels: np.ndarray | None, alpha: np.ndarray | None, name: str) -> Any:

@@ -54,7 +54,7 @@ def benchmark(
         raise RestorekitError(f"{folder}: holds no photos to try the task on")
     if crop_border is None:
         crop_border = math.ceil(options[trial.border]) if trial.border else 0
-    how = {"luma": trial.luma if luma is None else luma, "crop_border": crop_border}
+    how: dict[str, Any] = {"luma": trial.luma if luma is None else luma, "crop_border": crop_border}
     rows = []
     for file in files:
         name = file.relative_to(folder).as_posix()
@@ -116,4 +116,3 @@ def eight_bit(pixels: np.ndarray) -> np.ndarray:
     if pixels.dtype == np.uint8:
         return pixels
     return np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)
-

@@ -151,7 +151,6 @@ def trial_command(task: Task) -> click.Command:
     ]
 
     def command(folder: Path, json_file: Path | None, **values: Any) -> None:
-        from . import images
         from .benchmark import benchmark
         from .restore import Restorer
 
@@ -182,8 +181,7 @@ def trial_command(task: Task) -> click.Command:
             show("mean", mean, mean["seconds_per_megapixel"])
             click.echo(f"network evaluations (NFE) per photo: {report['nfe']}")
         if json_file is not None:
-            text = json.dumps(report, indent=1, default=str) + "\n"
-            images.write_bytes(json_file, text.encode())
+            write_text(json_file, json.dumps(report, indent=1, default=str) + "\n")
 
     return click.Command(
         task.name, params=params, callback=command, help=f"Try on clean photos: {task.summary}"
@@ -321,7 +319,9 @@ def priors_show(name: str) -> None:
     path = find_prior(name)
     described = priors.read_metadata(path)
     card = path.with_suffix(".md")
-    click.echo(card.read_text(encoding="utf-8") if card.exists() else json.dumps(described, indent=1))
+    click.echo(
+        card.read_text(encoding="utf-8") if card.exists() else json.dumps(described, indent=1)
+    )
 
 
 @cli.command("plugins")
@@ -336,6 +336,17 @@ def list_plugins(as_json: bool) -> None:
         offers = ", ".join([*p.tasks, *(h.removeprefix("restorekit_") for h in p.hooks)])
         state = f"BROKEN: {p.problem}" if p.problem else offers
         click.echo(f"{p.name:16} {p.package} {p.version:10} {state}")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Whole or not at all. Raises RestorekitError if it cannot be written."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise RestorekitError(f"{path}: {error.strerror}; choose another file") from error
 
 
 class Bar:

@@ -56,7 +56,7 @@ def evaluate(
         RestorekitError: if files do not match, cannot be read, or differ in size.
     """
     metrics = plugins.registry().offered("metric")
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, one, other in pairs(restored, reference):
         a, b = images.read(one).pixels, images.read(other).pixels
         try:
@@ -72,7 +72,7 @@ def evaluate(
 def as_table(report: dict[str, Any]) -> str:
     """Aligned columns, the means last."""
     names = list(report["mean"])
-    width = max(len(row["name"]) for row in report["images"] + [{"name": "mean"}])
+    width = max(len("mean"), *(len(row["name"]) for row in report["images"]))
     lines = [" " * width + "".join(f"{n:>10}" for n in names)]
     for row in [*report["images"], {"name": "mean", **report["mean"]}]:
         lines.append(f"{row['name']:{width}}" + "".join(f"{row[n]:>10.4f}" for n in names))

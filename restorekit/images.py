@@ -1,9 +1,9 @@
 """The only door to image files: upright pixels, and all else the file carried.
 
 Three libraries stand behind it, each for what it alone gets right. Pillow does every header and
-all pictures of 8 bits. OpenCV does 16 bits, which Pillow cuts down to 8; of the rest it
-premultiplies alpha, hides damage in TIFFs, and writes to stderr. tifffile writes TIFF, where the
-other two lose the depth or the colour profile.
+reads all pictures of 8 bits; there, OpenCV would premultiply alpha and pass over damage in TIFFs.
+OpenCV reads 16 bits, which Pillow would cut down to 8, and writes PNG. tifffile writes TIFF, where
+the other two lose the depth or the colour profile.
 
 What a file keeps, beyond its pixels: PNG, WebP and AVIF keep EXIF, ICC profile and XMP. So does
 JPEG, up to 64 kB each of EXIF and XMP. TIFF keeps ICC, XMP and the texts in EXIF (make, date,
@@ -18,6 +18,7 @@ import logging
 import os
 import re
 import secrets
+import sys
 import threading
 import warnings
 import zlib
@@ -38,8 +39,8 @@ from .errors import RestorekitError
 # What these libraries have to say reaches the user as a RestorekitError, or not at all.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-for name in ("PIL", "tifffile"):
-    logging.getLogger(name).setLevel(logging.CRITICAL)
+for _library in ("PIL", "tifffile"):
+    logging.getLogger(_library).setLevel(logging.CRITICAL)
 
 _KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF",
           ".tiff": "TIFF", ".bmp": "BMP", ".avif": "AVIF"}  # fmt: skip
@@ -129,16 +130,6 @@ def read(path: str | os.PathLike[str], *, max_megapixels: float = 178) -> Photo:
         raise _error(path, what) from error
 
 
-def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
-    """(H, W) bool: True where the picture is at least half as bright as white. Ignores alpha.
-
-    Raises:
-        RestorekitError: as `read`.
-    """
-    photo = read(path)
-    return np.asarray(photo.pixels.mean(axis=2) >= photo.peak / 2)
-
-
 def check_writable(path: str | os.PathLike[str], photo: Photo | None = None) -> None:
     """Raises what `write` would, as far as it can be known before the work. Creates nothing.
 
@@ -148,15 +139,18 @@ def check_writable(path: str | os.PathLike[str], photo: Photo | None = None) -> 
     kind = _KINDS.get(Path(path).suffix.lower())
     if kind is None:
         raise _error(path, f"its suffix names no known format; use one of {' '.join(_KINDS)}")
-    if os.path.isdir(path):
-        raise _error(path, "is a folder; name a file in it")
     folder = Path(path).absolute().parent
-    while not os.path.exists(folder) and folder != folder.parent:
-        folder = folder.parent
-    if not os.path.isdir(folder):
-        raise _error(path, f"cannot be written, {folder} is a file; choose another folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise _error(path, f"cannot be written, {folder} is read-only; choose another folder")
+    try:
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        if not folder.is_dir():
+            raise _error(path, f"cannot be written, {folder} is a file; choose another folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise _error(path, f"cannot be written, {folder} is read-only; choose another folder")
+        if Path(path).is_dir():
+            raise _error(path, "is a folder; name a file in it")
+    except (OSError, ValueError) as error:
+        raise _error(path, f"cannot be written ({_reason(error)}); write elsewhere") from error
     if photo is None:
         return
     if photo.alpha is not None and kind in ("JPEG", "BMP"):
@@ -182,7 +176,7 @@ def write(path: str | os.PathLike[str], photo: Photo, *, quality: int = 95) -> N
         temporary.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
             file.write(data)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except Exception as error:
         what = f"cannot be written ({_reason(error)}); check the free space, or write elsewhere"
         raise _error(path, what) from error
@@ -262,11 +256,9 @@ def _frames(image: ImageFile.ImageFile) -> int:
         return 1
     frames: int = getattr(image, "n_frames", 1)
     if isinstance(image, TiffImagePlugin.TiffImageFile) and frames > 1:
-        pages = []
         for index in reversed(range(frames)):
             image.seek(index)
-            pages.append(not image.tag_v2.get(_TAG.NewSubfileType, 0) & 1)  # or a thumbnail
-        frames = sum(pages)
+            frames -= image.tag_v2.get(_TAG.NewSubfileType, 0) & 1  # a preview
     return frames
 
 
@@ -281,7 +273,7 @@ def _metadata(image: ImageFile.ImageFile) -> tuple[int, tuple[tuple[str, bytes],
         exif = image.getexif()
         orientation = exif.get(_TAG.Orientation, 1)
         if image.format == "TIFF":  # there, it stands among the tags of the layout
-            for tag in set(exif) - _TEXTS - {_TAG.Orientation, ExifTags.IFD.Exif, _TAG.GPSInfo}:
+            for tag in set(exif) - _TEXTS - {ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo}:
                 del exif[tag]
         if _TAG.Orientation in exif:
             exif[_TAG.Orientation] = 1
@@ -315,8 +307,9 @@ def _encode(photo: Photo, kind: str, quality: int) -> bytes:
     buffer = io.BytesIO()
     if kind == "PNG":
         order = [0] if photo.is_grey else [2, 1, 0, 3][: samples.shape[2]]
-        data = cv2.imencode(".png", np.ascontiguousarray(np.atleast_3d(samples)[..., order]))[1]
-        buffer.write(data[:33])  # the header; what OpenCV would write of the rest, few can read
+        bgr = np.ascontiguousarray(np.atleast_3d(samples)[..., order])
+        data = cv2.imencode(".png", bgr)[1].tobytes()
+        buffer.write(data[:33])  # the header; OpenCV's own XMP is in a chunk where few look for it
         if "icc_profile" in kept:
             putchunk(buffer, b"iCCP", b"ICC profile\0\0", zlib.compress(kept["icc_profile"]))
         if "exif" in kept:
@@ -353,14 +346,17 @@ _stderr = threading.Lock()
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
     """Shuts file descriptor 2, where libtiff and libpng write past every handler of Python's."""
-    with _stderr, contextlib.ExitStack() as undo:
-        with contextlib.suppress(OSError):  # a process without stderr has nothing to shut
-            saved = os.dup(2)
-            undo.callback(os.close, saved)
-            with open(os.devnull, "wb") as nowhere:
-                os.dup2(nowhere.fileno(), 2)
-            undo.callback(os.dup2, saved, 2)
+    if sys.__stderr__ is None:  # started without one: 2 may be any file by now
         yield
+        return
+    with _stderr, open(os.devnull, "wb") as nowhere:
+        saved = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
 
 
 def _eight_bits(samples: np.ndarray) -> np.ndarray:

@@ -44,9 +44,7 @@ def ssim(restored: np.ndarray, reference: np.ndarray, data_range: float) -> floa
 METRICS: dict[str, Metric] = {"psnr": psnr, "ssim": ssim}
 
 
-def comparable(
-    pixels: np.ndarray, *, luma: bool = False, crop_border: int = 0
-) -> np.ndarray:
+def comparable(pixels: np.ndarray, *, luma: bool = False, crop_border: int = 0) -> np.ndarray:
     """A picture as metrics see it: float64 on 0..255, cropped, luma alone if wanted.
 
     Args:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,7 +129,7 @@ class Restorer:
         return Result(restored, alpha, nfe, seconds, problem.notes)
 
     def _channels(self) -> int:
-        return int(self.prior.network.config.channels)
+        return self.prior.channels
 
     @torch.inference_mode()
     def _solve(
@@ -186,10 +185,10 @@ class Restorer:
 
     def _bounded(self, shape: torch.Size) -> Denoiser:
         """The prior, in tiles where the picture is large and the prior local."""
-        config = self.prior.network.config
-        if config.halo is None or max(shape[-2:]) <= TILE:
-            return self.prior
-        return Tiled(self.prior, TILE, config.halo, config.multiple)
+        prior = self.prior
+        if prior.halo is None or max(shape[-2:]) <= TILE:
+            return prior
+        return Tiled(prior, TILE, prior.halo, prior.multiple)
 
 
 class Counted:
@@ -287,9 +286,5 @@ def _load(path: Path, device: torch.device, precision: str) -> NetworkDenoiser:
 
 
 @functools.lru_cache(maxsize=2)
-def _load_cached(
-    path: Path, stamp: int, device: torch.device, precision: str
-) -> NetworkDenoiser:
+def _load_cached(path: Path, stamp: int, device: torch.device, precision: str) -> NetworkDenoiser:
     return priors.load(path, device, precision)
-
-

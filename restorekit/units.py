@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class NoiseLevel(click.ParamType):
+class NoiseLevel(click.ParamType):  # type: ignore[type-arg]
     """A noise standard deviation: text is on 0..255, numbers on [0, 1]; "auto" may be allowed."""
 
     name = "0..255"

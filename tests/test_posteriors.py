@@ -129,10 +129,10 @@ def test_unconditional_is_the_prior_under_every_schedule(name: str) -> None:
     observation = Observation(MEAN[:, :, :0], Degradation(Nothing(SIZE)))
     noise = Noise(2)
     x = noise.normal((4000, 1, *SIZE)).double()
-    times = times_for(
-        prior.schedule, 60, grid=karras, end=float(prior.schedule.time_for(0.02))
+    times = times_for(prior.schedule, 60, grid=karras, end=float(prior.schedule.time_for(0.02)))
+    found = sample(
+        METHODS["diffpir"](prior, observation), x, times, step=STEPS["heun"], noise=noise
     )
-    found = sample(METHODS["diffpir"](prior, observation), x, times, step=STEPS["heun"], noise=noise)
     assert (found.mean(0) - MEAN[0]).abs().max() < 5 * (VARIANCE / 4000) ** 0.5
     assert found.var(0).mean() == pytest.approx(VARIANCE, rel=0.05)
 

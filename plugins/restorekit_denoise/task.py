@@ -43,7 +43,8 @@ class Denoise(Task):
         from restorekit.engine.conditioning import Degradation, Observation
         from restorekit.engine.operators import Identity
 
-        y, notes = picture.pixels, ()
+        y = picture.pixels
+        notes: tuple[str, ...] = ()
         if options["sigma"] == "auto":
             level = estimate_sigma(y)
             notes = (f"estimated noise: sigma {255 * sigma_from_engine(level):.1f}",)

@@ -10,7 +10,7 @@ import click
 from restorekit.task import Picture, Problem, Recipe, Task
 
 
-class Size(click.ParamType):
+class Size(click.ParamType):  # type: ignore[type-arg]
     """WIDTHxHEIGHT, or one number for a square; in Python also a pair (height, width)."""
 
     name = "WxH"
@@ -26,7 +26,7 @@ class Size(click.ParamType):
             value = (int(match[2] or width), width)
         if not all(8 <= side <= 8192 for side in value):
             self.fail("each side must have 8 to 8192 pixels", param, ctx)
-        return tuple(value)  # type: ignore[return-value]
+        return tuple(value)
 
 
 class Generate(Task):

@@ -1,4 +1,4 @@
-"""Masks: where they come from, and the ones the benchmark draws."""
+"""Masks: how they are read, and the ones the benchmark draws."""
 
 from __future__ import annotations
 
@@ -33,6 +33,24 @@ BENCHMARK_OPTIONS = (
 )
 
 
+DARK = 1 / 8  # of white: what is lighter counts as painted, so that soft brush edges do too
+
+
+def read(path: str | os.PathLike[str], invert: bool = False) -> np.ndarray:
+    """(H, W) bool: True where a mask file marks the photo for repair."""
+    from restorekit import images
+
+    photo = images.read(path)
+    return painted(photo.pixels.mean(axis=2) / photo.peak, invert)
+
+
+def painted(brightness: np.ndarray, invert: bool) -> np.ndarray:
+    """What counts as painted of (H, W) brightness on [0, 1]."""
+    import numpy as np
+
+    return np.asarray((1 - brightness if invert else brightness) > DARK)
+
+
 def hole_of(
     picture: Picture,
     *,
@@ -55,17 +73,14 @@ def hole_of(
             raise RestorekitError("the photo has no transparency; use --mask FILE")
         name, hole = "the alpha channel", (picture.alpha < 0.5).numpy()
     elif isinstance(mask, np.ndarray):
-        name, hole = "the mask", _from_array(mask)
+        name, hole = "the mask", painted(_brightness(mask), mask_invert)
     else:
-        from restorekit import images
-
-        name, hole = os.fspath(mask or ""), images.read_mask(mask or "")
+        name, hole = os.fspath(mask or ""), read(mask or "", mask_invert)
     if hole.shape != size:
         sizes = [f"{s[1]} x {s[0]}" for s in (hole.shape, size)]
         raise RestorekitError(
             f"{name}: is {sizes[0]} but the photo is {sizes[1]}; make them the same size"
         )
-    hole = ~hole if mask_invert else hole
     if not hole.any():
         raise RestorekitError(
             f"{name}: marks nothing to repair; paint the damage white, or use --mask-invert"
@@ -77,18 +92,17 @@ def hole_of(
     return hole
 
 
-def _from_array(mask: np.ndarray) -> np.ndarray:
-    """Booleans as they are; integers and floats on [0, 1] are True from the middle upwards."""
+def _brightness(mask: np.ndarray) -> np.ndarray:
+    """Booleans and floats as they are; integers by the range of their type."""
     import numpy as np
 
     if mask.ndim == 3:
-        mask = mask.mean(axis=2, dtype=np.float64).astype(mask.dtype)
+        mask = mask.mean(axis=2).astype(mask.dtype)
     if mask.ndim != 2:
         raise RestorekitError(f"a mask must be (H, W), not {mask.shape}")
-    if mask.dtype == bool:
-        return mask
-    peak = np.iinfo(mask.dtype).max if mask.dtype.kind in "ui" and mask.max(initial=0) > 1 else 1
-    return np.asarray(mask >= peak / 2)
+    if mask.dtype.kind in "ui" and mask.max(initial=0) > 1:
+        return mask / np.iinfo(mask.dtype).max
+    return mask.astype(np.float64)
 
 
 def benchmark_mask(
@@ -98,9 +112,7 @@ def benchmark_mask(
     import numpy as np
 
     if mask is not None:
-        from restorekit import images
-
-        found = images.read_mask(mask)
+        found = read(mask)
         if found.shape != size:
             raise RestorekitError(f"{mask}: its size differs from the photo's; use --mask-kind")
         return found

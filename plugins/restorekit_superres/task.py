@@ -96,10 +96,10 @@ def degrade(
 
     from restorekit.engine.operators import Resample
 
-    small = tuple(int(side / scale + 1e-9) for side in clean.shape[:2])
-    height, width = (round(side * scale) for side in small)
+    h, w = (int(side / scale + 1e-9) for side in clean.shape[:2])
+    height, width = round(h * scale), round(w * scale)
     reference = np.ascontiguousarray(clean[:height, :width])
-    reduced = Resample((height, width), small)(to_engine(reference).double())
+    reduced = Resample((height, width), (h, w))(to_engine(reference).double())
     degraded = from_engine(reduced, np.dtype(np.uint8))
     if sigma:
         eps = noise.normal(degraded.shape).numpy()
@@ -113,6 +113,6 @@ def enlarge(small: np.ndarray, *, scale: float, sigma: float) -> np.ndarray:
 
     from restorekit.engine.operators import Resample
 
-    size = tuple(round(side * scale) for side in small.shape[:2])
-    large = Resample(small.shape[:2], size)(to_engine(small).double())
+    h, w = small.shape[:2]
+    large = Resample((h, w), (round(h * scale), round(w * scale)))(to_engine(small).double())
     return from_engine(large, np.dtype(np.uint8))

@@ -84,6 +84,9 @@ class NetworkDenoiser(nn.Module):
         errors: pairs (noise-to-signal, mean squared error of x_0), measured on photos; used by
             `variance`. Without it the data is taken for a Gaussian of that deviation.
         precision: of the network's layers; all else is in the precision of the state.
+        halo, multiple: how far the network sees and the grid it works on, for `Tiled`; a halo
+            of None means that it sees everything.
+        channels: of the pictures.
     """
 
     def __init__(
@@ -94,6 +97,9 @@ class NetworkDenoiser(nn.Module):
         sigma_data: float = 0.5,
         errors: list[tuple[float, float]] | None = None,
         precision: torch.dtype = torch.float32,
+        halo: int | None = None,
+        multiple: int = 1,
+        channels: int = 3,
     ) -> None:
         super().__init__()
         self.network = network
@@ -102,6 +108,7 @@ class NetworkDenoiser(nn.Module):
         self.sigma_data = sigma_data
         self.errors = errors
         self.precision = precision
+        self.halo, self.multiple, self.channels = halo, multiple, channels
 
     def forward(self, x_t: Tensor, t: Tensor) -> Prediction:
         ratio = self.schedule.noise_to_signal(t).clamp(min=1e-4).reshape(-1)

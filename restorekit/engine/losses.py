@@ -72,7 +72,9 @@ def discretised_log_likelihood(x: Tensor, mean: Tensor, log_variance: Tensor) ->
     return (upper - lower).clamp(min=1e-12).log()
 
 
-def reverse_log_variance(schedule: Schedule, prediction: Prediction, s: Tensor, t: Tensor) -> Tensor:
+def reverse_log_variance(
+    schedule: Schedule, prediction: Prediction, s: Tensor, t: Tensor
+) -> Tensor:
     """log sigma_theta^2 of the step from t to s; beta~ where the network learned none."""
     fraction = prediction.variance_fraction
     if fraction is None:

@@ -128,8 +128,11 @@ class Mask(LinearOperator):
     def forward(self, x: Tensor) -> Tensor:
         return x * self.known.to(x.dtype)
 
-    adjoint = forward
-    pinv = forward
+    def adjoint(self, y: Tensor) -> Tensor:
+        return self(y)
+
+    def pinv(self, y: Tensor) -> Tensor:
+        return self(y)
 
     def prox(self, z: Tensor, y: Tensor, rho: float) -> Tensor:
         known = self.known.to(z.dtype)

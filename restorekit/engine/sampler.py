@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from .schedule import Schedule, over
 Progress = Callable[[int, int], bool | None]
 
 
-class Cancelled(Exception):
+class Cancelled(Exception):  # noqa: N818 - not an error, what was asked for
     """The progress callback asked to stop."""
 
 
@@ -59,7 +60,7 @@ def sample(
         ValueError: for fewer than two times, or none that falls.
     """
     grid = torch.as_tensor(times, dtype=torch.float64)
-    pairs = list(zip(grid[:-1], grid[1:], strict=True))
+    pairs = list(itertools.pairwise(grid))
     falling = sum(bool(s < t) for t, s in pairs)
     if not falling:
         raise ValueError("the times must fall at least once")

@@ -7,6 +7,7 @@ discrete chain of T steps is the grid t_i = i / T, where abar_i = alpha_{t_i}^2 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -108,9 +109,7 @@ class Schedule:
         mean = over((ratio / 2).exp(), x_s) * x_s
         return Gaussian(mean, over(-torch.expm1(ratio), x_s))
 
-    def posterior(
-        self, x_t: Tensor, x_0: Tensor, s: Tensor | float, t: Tensor | float
-    ) -> Gaussian:
+    def posterior(self, x_t: Tensor, x_0: Tensor, s: Tensor | float, t: Tensor | float) -> Gaussian:
         """q(x_s | x_t, x_0) for s < t (DDPM eq. 6 and 7 where s is one grid step below t)."""
         beta, _ = self.reverse_variances(s, t)
         alpha_s, sigma_s = self(s)
@@ -133,9 +132,7 @@ class Schedule:
         var_t = -torch.expm1(self.log_abar_at(torch.maximum(torch.as_tensor(t), 2 * floor)))
         return beta, beta * var_s / var_t
 
-    def log_variance(
-        self, fraction: Tensor, s: Tensor | float, t: Tensor | float
-    ) -> Tensor:
+    def log_variance(self, fraction: Tensor, s: Tensor | float, t: Tensor | float) -> Tensor:
         """log sigma_theta^2 = v log beta + (1 - v) log beta~ (improved DDPM eq. 15)."""
         beta, beta_tilde = self.reverse_variances(s, t)
         high, low = over(beta.log(), fraction), over(beta_tilde.log(), fraction)
@@ -192,4 +189,4 @@ class Karras(Schedule):
         return ((ratio ** (1 / self.rho) - a) / (b - a)).clamp(0, 1)
 
 
-SCHEDULES = {"linear": linear, "cosine": cosine, "karras": Karras}
+SCHEDULES: dict[str, Callable[[], Schedule]] = {"linear": linear, "cosine": cosine, "karras": Karras}

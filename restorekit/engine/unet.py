@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own convention
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -75,6 +76,12 @@ class UNetConfig:
         return math.ceil(reach / self.multiple) * self.multiple
 
 
+def zero(layer: nn.Module) -> None:
+    """Starts a layer at zero, so that a fresh net is the identity around it."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+
+
 class NoiseEmbedding(nn.Module):
     """Fourier features of log(noise-to-signal) through a small perceptron."""
 
@@ -100,10 +107,8 @@ class ResidualBlock(nn.Module):
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
         self.norm = nn.GroupNorm(math.gcd(32, width), width, affine=False) if norm else None
         self.modulation = nn.Linear(embedding, 2 * width)
-        nn.init.zeros_(self.modulation.weight)
-        nn.init.zeros_(self.modulation.bias)
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        zero(self.modulation)
+        zero(self.conv2)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         scale, shift = self.modulation(embedding).chunk(2, dim=1)
@@ -133,8 +138,7 @@ class Attention(nn.Module):
         self.norm = nn.GroupNorm(math.gcd(32, width), width)
         self.qkv = nn.Conv2d(width, 3 * width, 1)
         self.out = nn.Conv2d(width, width, 1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        zero(self.out)
 
     def forward(self, x: Tensor) -> Tensor:
         b, c, h, w = x.shape
@@ -182,12 +186,11 @@ class UNet(nn.Module):
         self.stem = nn.Conv2d(inside, widths[0], 3, padding=1)
         self.down = nn.ModuleList(Stage(config, level) for level in range(levels))
         self.up = nn.ModuleList(Stage(config, level) for level in range(levels - 1))
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(itertools.pairwise(widths))
         self.shrink = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairs)
         self.grow = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairs)
         self.head = nn.Conv2d(widths[0], outside, 3, padding=1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        zero(self.head)
 
     def forward(self, x: Tensor, log_noise: Tensor) -> Tensor:
         height, width = x.shape[-2:]

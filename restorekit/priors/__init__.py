@@ -8,7 +8,6 @@ the network's settings, schedule, parametrisation, sigma_data, the measured erro
 from __future__ import annotations
 
 import json
-import os
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +82,10 @@ def load(
             described["parametrisation"],
             described["sigma_data"],
             [(s, e) for s, e in described.get("errors", [])],
-            getattr(torch, precision),
+            precision=getattr(torch, precision),
+            halo=network.config.halo,
+            multiple=network.config.multiple,
+            channels=network.config.channels,
         )
     except (SafetensorError, RuntimeError, OSError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
@@ -91,7 +93,9 @@ def load(
             f"{path}: corrupt weights ({reason}); copy the file again or train it anew"
         ) from error
     denoiser.requires_grad_(False).eval()
-    return denoiser.to(device=device, dtype=torch.float32, memory_format=torch.channels_last)
+    denoiser.to(device=device, dtype=torch.float32)
+    denoiser.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return denoiser
 
 
 def save(path: Path, state: dict[str, torch.Tensor], described: dict[str, Any]) -> None:
@@ -102,4 +106,4 @@ def save(path: Path, state: dict[str, torch.Tensor], described: dict[str, Any]) 
     tensors = {name: t.detach().to("cpu", torch.float16).contiguous() for name, t in state.items()}
     part = path.with_name(path.name + ".part")
     save_file(tensors, part, metadata={KEY: json.dumps(described, sort_keys=True)})
-    os.replace(part, path)
+    part.replace(path)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -95,11 +94,11 @@ def build_cache(
                 offset += small.size
     if not entries:
         raise RestorekitError(f"{folder}: no usable photo of at least {smallest} pixels a side")
-    os.replace(cache / "pixels.part", cache / "pixels")
+    (cache / "pixels.part").replace(cache / "pixels")
     rows = [[e.offset, e.height, e.width, e.held_out] for e in entries]
     part = cache / "index.part"
     part.write_text(json.dumps({"key": key, "entries": rows}))
-    os.replace(part, index)
+    part.replace(index)
     return entries
 
 
@@ -169,7 +168,7 @@ class Photos:
 
     def validation(self, count: int, side: int) -> Tensor:
         """Middle crops of held-out photos, (N, 3, side, side) uint8, N <= count."""
-        crops = []
+        crops: list[np.ndarray] = []
         for entry in self.held_out:
             if len(crops) == count:
                 break

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import sys
 
 from ..engine.denoiser import PARAMETRISATIONS
 from ..engine.losses import OBJECTIVES
 from ..engine.schedule import SCHEDULES
 from ..engine.unet import UNetConfig
 from ..errors import RestorekitError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 @dataclass(frozen=True)

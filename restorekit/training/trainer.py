@@ -103,7 +103,7 @@ def train(
 
     torch.manual_seed(settings.seed)  # the initial weights
     schedule = SCHEDULES[settings.schedule]()
-    network = UNet(settings.network).to(device, memory_format=torch.channels_last)
+    network = UNet(settings.network).to(device)
     if init is not None:
         network.load_state_dict(priors.load(init).network.state_dict())
     averaged = {k: v.detach().clone() for k, v in network.state_dict().items()}
@@ -132,7 +132,7 @@ def train(
                 report(row)
 
     def denoiser_of(state: dict[str, Tensor]) -> NetworkDenoiser:
-        copy = UNet(settings.network).to(device, memory_format=torch.channels_last)
+        copy = UNet(settings.network).to(device)
         copy.load_state_dict(state)
         parts = settings.parametrisation, settings.sigma_data
         return NetworkDenoiser(copy, schedule, *parts).requires_grad_(False).eval()
@@ -160,7 +160,7 @@ def train(
         x_0 = to_unit(pixels.to(device, non_blocking=True))
         # Everything random in a step follows from its number: resuming needs no saved state.
         source = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
-        offsets = (torch.rand(settings.batch, generator=source) + torch.arange(settings.batch))
+        offsets = torch.rand(settings.batch, generator=source) + torch.arange(settings.batch)
         t = draw_times(settings, schedule, offsets.double() / settings.batch)
         eps = torch.randn(x_0.shape, generator=source).to(device, non_blocking=True)
         for group in optimiser.param_groups:
@@ -265,7 +265,7 @@ def _save(
         "elapsed": elapsed,
     }
     torch.save(state, part)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def _shared(seconds: float, world: int) -> float:
