@@ -13,7 +13,7 @@ import torch
 from . import images, plugins
 from .engine.sampler import Progress
 from .errors import RestorekitError
-from .restore import Choices, Restorer
+from .restorer import Choices, Restorer
 from .task import resolve
 
 Image = Any  # np.ndarray | torch.Tensor | str | os.PathLike
@@ -85,6 +85,8 @@ Run = Callable[[np.ndarray | None, np.ndarray | None, str], Any]
 def _path(source: Path, target: Path | None, run: Run) -> np.ndarray | Path:
     photo = images.read(source)
     if target is not None:
+        if target.resolve() == source.resolve():
+            raise RestorekitError(f"{target}: is the input itself; name another output")
         images.check_writable(target, photo)
     result = run(photo.pixels, photo.alpha, source.name)
     if target is None:
@@ -118,8 +120,9 @@ def _array(array: np.ndarray, run: Run, name: str) -> np.ndarray:
 
 
 def _tensor(batch: torch.Tensor, run: Run) -> torch.Tensor:
-    if batch.ndim != 4 or batch.shape[1] not in (1, 3):
-        raise RestorekitError(f"a tensor must be (B, 3, H, W) or (B, 1, H, W), not {batch.shape}")
+    if batch.ndim != 4 or batch.shape[1] not in (1, 3) or batch.numel() == 0:
+        shape = tuple(batch.shape)
+        raise RestorekitError(f"cannot restore a tensor of shape {shape}; give (B, 3 or 1, H, W)")
     kind = batch.dtype
     single = batch.detach().cpu()
     single = single.float() if kind in (torch.float16, torch.bfloat16) else single

@@ -12,7 +12,7 @@ import numpy as np
 from . import images, metrics
 from .engine.noise import Noise
 from .errors import RestorekitError
-from .restore import Restorer
+from .restorer import Restorer
 
 Report = dict[str, Any]
 

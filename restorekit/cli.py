@@ -16,7 +16,7 @@ from .errors import RestorekitError
 from .task import Task, resolve
 
 if TYPE_CHECKING:
-    from .restore import Choices
+    from .restorer import Choices
 
 SOME_FAILED = 3
 PATH = click.Path(path_type=Path)
@@ -53,7 +53,7 @@ def common_options() -> list[click.Parameter]:
 
 def choices_from(values: dict[str, Any], mode: str) -> Choices:
     """Takes the common options out of a command's values."""
-    from .restore import Choices
+    from .restorer import Choices
 
     names = ("method", "sampler", "steps", "prior", "seed", "device", "precision")
     values.pop("debug")
@@ -95,7 +95,7 @@ def task_command(task: Task) -> click.Command:
         if samples > 1 and values["mode"] == "fidelity":
             raise RestorekitError("--samples needs --mode perceptual; fidelity has one answer")
         from . import folder
-        from .restore import Restorer
+        from .restorer import Restorer
 
         choices = choices_from(values, "perceptual" if samples > 1 else "fidelity")
         options = resolve(task, values)
@@ -152,7 +152,7 @@ def trial_command(task: Task) -> click.Command:
 
     def command(folder: Path, json_file: Path | None, **values: Any) -> None:
         from .benchmark import benchmark
-        from .restore import Restorer
+        from .restorer import Restorer
 
         if not folder.is_dir():
             raise RestorekitError(f"{folder}: not a folder; give a folder of clean photos")
@@ -275,7 +275,7 @@ def train(
 ) -> None:
     """Train a prior on a folder of photos; run again to resume."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    from .restore import find_device, find_prior
+    from .restorer import find_device, find_prior
     from .training import settings, trainer
 
     wanted = settings.read(preset, config, settings.parse_changes(changes))
@@ -314,7 +314,7 @@ def priors_list() -> None:
 def priors_show(name: str) -> None:
     """What a prior is: its card, or what its weights file says."""
     from . import priors
-    from .restore import find_prior
+    from .restorer import find_prior
 
     path = find_prior(name)
     described = priors.read_metadata(path)

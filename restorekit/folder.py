@@ -12,7 +12,7 @@ import numpy as np
 
 from . import images
 from .errors import RestorekitError
-from .restore import Restorer
+from .restorer import Restorer
 from .task import Result
 
 ON_EXISTS = ("error", "skip", "overwrite", "rename")
@@ -168,7 +168,7 @@ def _restore(
             result = restorer(
                 photo.pixels if photo else None,
                 photo.alpha if photo else None,
-                name=job.name,
+                name=job.name if job.source else "",  # what has no source is the seed's alone
                 sample_number=number,
                 progress=callback,
                 **options,

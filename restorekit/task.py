@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -151,7 +152,7 @@ class Result:
 
 
 def resolve(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
-    """A value for each of a task's options: the given one, checked, or the default.
+    """A value for each of a task's options: the given one, checked, or the default (for None).
 
     Raises:
         RestorekitError: for an option the task does not have, a wrong value, or a missing one.
@@ -160,15 +161,26 @@ def resolve(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
     if unknown := sorted(set(given) - set(known)):
         offers = ", ".join(known) or "none"
         raise RestorekitError(f"{task.name} has no option {unknown[0]!r}; it has: {offers}")
-    context = click.Context(click.Command(task.name))
+    # The defaults are what click makes of an empty command line.
+    command = click.Command(task.name, params=[*task.options], add_help_option=False)
+    context = command.make_context(task.name, [], resilient_parsing=True)
     values: dict[str, Any] = {}
     for name, option in known.items():
-        value = given[name] if name in given else option.get_default(context)
-        if value is not None and not hasattr(value, "__array__"):
+        value = given.get(name)
+        if value is None:
+            value = context.params[name]
+        elif not getattr(value, "ndim", 0):  # arrays and tensors are the task's to check
             try:
                 value = option.type_cast_value(context, value)
             except click.BadParameter as error:
                 raise RestorekitError(f"{task.name}: option {name}: {error.message}") from error
+            except (TypeError, ValueError) as error:
+                raise RestorekitError(
+                    f"{task.name}: option {name} cannot be a {type(value).__name__}; "
+                    f"see `restorekit {task.name} --help`"
+                ) from error
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RestorekitError(f"{task.name}: option {name} is {value}; give a finite number")
         if value is None and option.required:
             raise RestorekitError(f"{task.name} needs the option {name!r}")
         values[name] = value

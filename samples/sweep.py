@@ -15,7 +15,7 @@ from pathlib import Path
 
 from restorekit import plugins
 from restorekit.benchmark import benchmark
-from restorekit.restore import Choices, Restorer
+from restorekit.restorer import Choices, Restorer
 from restorekit.task import Task, resolve
 
 parser = argparse.ArgumentParser(description=__doc__)

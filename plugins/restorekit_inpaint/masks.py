@@ -11,6 +11,7 @@ from restorekit.errors import RestorekitError
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
     from restorekit.engine.noise import Noise
     from restorekit.task import Picture
@@ -54,7 +55,7 @@ def painted(brightness: np.ndarray, invert: bool) -> np.ndarray:
 def hole_of(
     picture: Picture,
     *,
-    mask: str | os.PathLike[str] | np.ndarray | None,
+    mask: str | os.PathLike[str] | np.ndarray | Tensor | None,
     mask_invert: bool,
     mask_from_alpha: bool,
 ) -> np.ndarray:
@@ -72,10 +73,11 @@ def hole_of(
         if picture.alpha is None:
             raise RestorekitError("the photo has no transparency; use --mask FILE")
         name, hole = "the alpha channel", (picture.alpha < 0.5).numpy()
-    elif isinstance(mask, np.ndarray):
-        name, hole = "the mask", painted(_brightness(mask), mask_invert)
+    elif isinstance(mask, str | os.PathLike):
+        name, hole = os.fspath(mask), read(mask, mask_invert)
     else:
-        name, hole = os.fspath(mask or ""), read(mask or "", mask_invert)
+        array = np.asarray(mask.cpu() if hasattr(mask, "cpu") else mask)
+        name, hole = "the mask", painted(_brightness(array), mask_invert)
     if hole.shape != size:
         sizes = [f"{s[1]} x {s[0]}" for s in (hole.shape, size)]
         raise RestorekitError(

@@ -189,4 +189,8 @@ class Karras(Schedule):
         return ((ratio ** (1 / self.rho) - a) / (b - a)).clamp(0, 1)
 
 
-SCHEDULES: dict[str, Callable[[], Schedule]] = {"linear": linear, "cosine": cosine, "karras": Karras}
+SCHEDULES: dict[str, Callable[[], Schedule]] = {
+    "linear": linear,
+    "cosine": cosine,
+    "karras": Karras,
+}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import sys
 
 from ..engine.denoiser import PARAMETRISATIONS
 from ..engine.losses import OBJECTIVES
