@@ -114,7 +114,7 @@ def task_command(task: Task) -> click.Command:
             if outcome.failure:
                 failures += 1
                 if len(jobs) == 1:
-                    raise RestorekitError(outcome.failure)
+                    raise RestorekitError(outcome.failure) from outcome.error
                 click.echo(f"failed: {outcome.failure}", err=True)
             elif not quiet:
                 for note in outcome.notes:
@@ -196,7 +196,8 @@ class TaskCommands(click.Group):
         self.make = make
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*sorted(plugins.registry().tasks), *super().list_commands(ctx)]
+        own = super().list_commands(ctx)
+        return [*sorted(set(plugins.registry().tasks) - set(own)), *own]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if (own := super().get_command(ctx, cmd_name)) is not None:

@@ -36,6 +36,7 @@ class Outcome:
     written: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     failure: str = ""
+    error: RestorekitError | None = None
 
 
 def plan(inputs: Sequence[Path], output: Path) -> list[Job]:
@@ -143,7 +144,7 @@ def run(
         try:
             yield _restore(job, restorer, samples, on_exists, progress, options)
         except RestorekitError as error:
-            yield Outcome(job, failure=str(error))
+            yield Outcome(job, failure=str(error), error=error)
 
 
 def _restore(
@@ -154,13 +155,15 @@ def _restore(
     progress: Callable[[Job], Any] | None,
     options: dict[str, Any],
 ) -> Outcome:
-    target = free_target(job.target, on_exists)
-    if target is None:
+    names = [*map(str, range(1, samples + 1)), "mean", "deviation"] if samples > 1 else []
+    targets = [job.target.with_stem(f"{job.target.stem}-{n}") for n in names] or [job.target]
+    free = [free_target(target, on_exists) for target in targets]
+    if not any(free):
         return Outcome(job, notes=("exists, skipped",))
-    images.check_writable(target)
+    images.check_writable(job.target)
     photo = images.read(job.source) if job.source else None
     if photo:
-        images.check_writable(target, photo)
+        images.check_writable(job.target, photo)
     results = []
     for number in range(samples):
         callback = progress(job) if progress else None
@@ -177,29 +180,23 @@ def _restore(
             raise RestorekitError(f"{job.source or job.target}: {error}") from error
         results.append(result)
     photo = photo or images.Photo(results[0].pixels)
-    written = write_results(target, photo, results, on_exists)
-    return Outcome(job, written, results[0].notes)
+    return Outcome(job, write_results(free, photo, results), results[0].notes)
 
 
 def write_results(
-    target: Path, photo: images.Photo, results: Sequence[Result], on_exists: str
+    targets: Sequence[Path | None], photo: images.Photo, results: Sequence[Result]
 ) -> tuple[Path, ...]:
-    """Writes one result to `target`; of several also their mean and standard deviation."""
-    if len(results) == 1:
-        images.write(target, photo.with_pixels(results[0].pixels, alpha=results[0].alpha))
-        return (target,)
-    stack = np.stack([r.pixels for r in results]).astype(np.float32)
-    kind = results[0].pixels.dtype
-    peak = np.iinfo(kind).max
-    deviation = (stack.std(axis=0, ddof=1).mean(axis=2, keepdims=True) * CONTRAST).clip(0, peak)
-    pictures = {str(i + 1): r.pixels for i, r in enumerate(results)}
-    pictures["mean"] = np.rint(stack.mean(axis=0)).astype(kind)
-    pictures["deviation"] = np.rint(deviation).astype(kind)
-    paths = []
-    for name, pixels in pictures.items():
-        path = free_target(target.with_stem(f"{target.stem}-{name}"), on_exists)
-        if path is not None:
-            alpha = None if name == "deviation" else results[0].alpha
-            images.write(path, photo.with_pixels(pixels, alpha=alpha))
-            paths.append(path)
-    return tuple(paths)
+    """Writes one result; of several also their mean and standard deviation. Skips None."""
+    pictures = [photo.with_pixels(r.pixels, alpha=r.alpha) for r in results]
+    if len(results) > 1:
+        stack = np.stack([r.pixels for r in results]).astype(np.float32)
+        kind = results[0].pixels.dtype
+        deviation = stack.std(axis=0, ddof=1).mean(axis=2, keepdims=True) * CONTRAST
+        deviation = deviation.clip(0, np.iinfo(kind).max)
+        mean = np.rint(stack.mean(axis=0)).astype(kind)
+        pictures.append(photo.with_pixels(mean, alpha=results[0].alpha))
+        pictures.append(photo.with_pixels(np.rint(deviation).astype(kind), alpha=None))
+    wanted = [(path, p) for path, p in zip(targets, pictures, strict=True) if path]
+    for path, picture in wanted:
+        images.write(path, picture)
+    return tuple(path for path, _ in wanted)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import functools
+import logging
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pluggy
+from click import Option
 
 from . import hookspecs
 from .errors import RestorekitError
+from .task import Task
 
-if TYPE_CHECKING:
-    from .task import Task
-
-GROUP = "restorekit"
+GROUP = "restorekit"  # of entry points; our own package's name, too
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,32 +42,39 @@ class Registry:
         self.tasks: dict[str, Task] = {}
         self._manager = pluggy.PluginManager("restorekit")
         self._manager.add_hookspecs(hookspecs)
-        for point in sorted(points, key=lambda p: (p.name != "builtin", p.name)):
+        # Ours first: the first to claim a name keeps it.
+        for point in sorted(points, key=lambda p: (package_of(p) != GROUP, p.name, package_of(p))):
             self.plugins.append(self._admit(point))
 
     def _admit(self, point: EntryPoint) -> Plugin:
-        package = point.dist.name if point.dist else "?"
+        package = package_of(point)
         version = point.dist.version if point.dist else "?"
+        name = f"{point.name} of {package}"  # two packages may use the same entry point's name
         try:
             module = point.load()
-            self._manager.register(module, name=point.name)
+            self._manager.register(module, name=name)
             self._manager.check_pending()
             callers = self._manager.get_hookcallers(module) or []
-            tasks = self._tasks_of(module, point.name)
-        except Exception as error:  # whatever a stranger's package does, the others must work
-            if self._manager.has_plugin(point.name):
-                self._manager.unregister(name=point.name)
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            return Plugin(point.name, package, version, problem=reason)
+            tasks = self._tasks_of(module)
+        except (Exception, SystemExit) as error:  # whatever a stranger does, the others must work
+            if self._manager.has_plugin(name):
+                self._manager.unregister(name=name)
+            return Plugin(point.name, package, version, problem=reason(error))
         self.tasks.update(tasks)
         hooks = tuple(sorted(caller.name for caller in callers))
         return Plugin(point.name, package, version, hooks, tuple(tasks))
 
-    def _tasks_of(self, module: Any, name: str) -> dict[str, Task]:
+    def _answers(self, hook: str, module: Any) -> list[Any]:
+        """What one plugin alone says to a hook."""
         others = [p for p in self._manager.get_plugins() if p is not module]
-        hook = self._manager.subset_hook_caller("restorekit_tasks", others)
+        answers: list[Any] = self._manager.subset_hook_caller(hook, others)()
+        return answers
+
+    def _tasks_of(self, module: Any) -> dict[str, Task]:
         found: dict[str, Task] = {}
-        for task in (task for tasks in hook() for task in tasks):
+        for task in (task for tasks in self._answers("restorekit_tasks", module) for task in tasks):
+            if not isinstance(task, Task) or not all(isinstance(o, Option) for o in task.options):
+                raise RestorekitError(f"{task!r} is not a Task with click options")
             if task.name in self.tasks or task.name in found:
                 raise RestorekitError(f"task {task.name!r} is already taken")
             found[task.name] = task
@@ -74,8 +82,12 @@ class Registry:
 
     def _mapping(self, hook: str) -> dict[str, Any]:
         merged: dict[str, Any] = {}
-        for mapping in reversed(getattr(self._manager.hook, hook)()):  # first registered first
-            merged = dict(mapping) | merged
+        for name, module in self._manager.list_name_plugin():  # as registered
+            try:
+                for mapping in self._answers(hook, module):
+                    merged = dict(mapping) | merged
+            except Exception as error:
+                log.warning("plugin %s: %s is left out, %s", name, hook, reason(error))
         return merged
 
     def find(self, kind: str, name: str) -> Any:
@@ -102,6 +114,16 @@ class Registry:
             known = ", ".join(sorted(self.tasks)) or "none is installed"
             raise RestorekitError(f"task {name!r} is unknown; use {known}")
         return self.tasks[name]
+
+
+def package_of(point: EntryPoint) -> str:
+    """The name of the package that an entry point came with."""
+    return point.dist.name if point.dist else "?"
+
+
+def reason(error: BaseException) -> str:
+    """What happened, on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 @functools.cache

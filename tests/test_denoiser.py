@@ -104,16 +104,6 @@ def test_v_with_unit_data_is_salimans_and_ho() -> None:
     torch.testing.assert_close(found, x_0)
 
 
-def test_measured_errors_are_interpolated() -> None:
-    curve = [(0.1, 0.002), (1.0, 0.05)]
-    denoiser = NetworkDenoiser(torch.nn.Identity(), linear(), errors=curve)
-    for noise, error in curve:
-        t = denoiser.schedule.time_for(noise)
-        assert float(denoiser.variance(t)) == pytest.approx(error, rel=1e-3)
-    times = torch.linspace(0.001, 1, 100)
-    assert (denoiser.variance(times).diff() > 0).all()
-
-
 def test_simple_loss_is_the_error_of_eps() -> None:
     prior = GaussianPrior(torch.zeros(1, 1, 4, 4), 0.2)
     x_0, eps = torch.randn(3, 1, 4, 4).double(), torch.randn(3, 1, 4, 4).double()

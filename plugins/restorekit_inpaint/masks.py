@@ -65,6 +65,7 @@ def hole_of(
         RestorekitError: for no mask or two, another size, nothing or everything to repair.
     """
     import numpy as np
+    import torch
 
     size = tuple(picture.pixels.shape[2:])
     if (mask is None) == (not mask_from_alpha):
@@ -76,7 +77,7 @@ def hole_of(
     elif isinstance(mask, str | os.PathLike):
         name, hole = os.fspath(mask), read(mask, mask_invert)
     else:
-        array = np.asarray(mask.cpu() if hasattr(mask, "cpu") else mask)
+        array = np.asarray(mask.cpu() if isinstance(mask, torch.Tensor) else mask)
         name, hole = "the mask", painted(_brightness(array), mask_invert)
     if hole.shape != size:
         sizes = [f"{s[1]} x {s[0]}" for s in (hole.shape, size)]

@@ -1,10 +1,10 @@
 """Methods: how a measurement y = A x_0 + n enters. Each maps a denoiser to a denoiser.
 
 The exact answer for a Gaussian x_0 | x_t ~ N(m, C) is m + C A^T (A C A^T + sigma_y^2)^-1 (y - A m).
-The methods differ in what they take for C and in how they solve for it. All of them use
-r_t^2, the denoiser's own mean squared error at time t, for the size of C (`Denoiser.variance`),
-where the papers put a schedule of constants; so none has a knob that depends on the photo, and
-for C = r_t^2 I all but `replace` are exact.
+The methods differ in what they take for C and in how they solve for it. All of them use one r_t^2
+for the size of C (`Denoiser.variance`), the variance that white data of the prior's deviation
+would have (PiGDM, section 3.2), where other papers put a schedule of constants; so none has a
+knob that depends on the photo, and for C = r_t^2 I all but `replace` are exact.
 """
 
 from __future__ import annotations

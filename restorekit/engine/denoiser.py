@@ -36,7 +36,7 @@ class Denoiser(Protocol):
         ...
 
     def variance(self, t: Tensor) -> Tensor:
-        """E|x_0 - E[x_0 | x_t]|^2 per value: how wrong x_0 still is at time t, shaped as t."""
+        """r_t^2, what a method takes for Var[x_0 | x_t] in the directions it measured; like t."""
         ...
 
 
@@ -81,8 +81,6 @@ class NetworkDenoiser(nn.Module):
         schedule: the diffusion the states belong to.
         parametrisation: a name in PARAMETRISATIONS.
         sigma_data: standard deviation of the data, in engine units.
-        errors: pairs (noise-to-signal, mean squared error of x_0), measured on photos; used by
-            `variance`. Without it the data is taken for a Gaussian of that deviation.
         precision: of the network's layers; all else is in the precision of the state.
         halo, multiple: how far the network sees and the grid it works on, for `Tiled`; a halo
             of None means that it sees everything.
@@ -95,7 +93,6 @@ class NetworkDenoiser(nn.Module):
         schedule: Schedule,
         parametrisation: str = "v",
         sigma_data: float = 0.5,
-        errors: list[tuple[float, float]] | None = None,
         precision: torch.dtype = torch.float32,
         halo: int | None = None,
         multiple: int = 1,
@@ -106,7 +103,6 @@ class NetworkDenoiser(nn.Module):
         self.schedule = schedule
         self.parametrise = PARAMETRISATIONS[parametrisation]
         self.sigma_data = sigma_data
-        self.errors = errors
         self.precision = precision
         self.halo, self.multiple, self.channels = halo, multiple, channels
 
@@ -125,19 +121,8 @@ class NetworkDenoiser(nn.Module):
         return Prediction(self.parametrise(out, x, s, self.sigma_data), fraction)
 
     def variance(self, t: Tensor) -> Tensor:
-        s = self.schedule.noise_to_signal(t)
-        gaussian = (s * self.sigma_data) ** 2 / (s**2 + self.sigma_data**2)
-        if not self.errors:
-            return gaussian
-        noise, error = torch.tensor(self.errors, dtype=torch.float64).T.contiguous().log()
-        # Below and above the measured range the curve runs on parallel to the Gaussian's.
-        position = s.clamp(min=1e-6).log().clamp(noise[0], noise[-1])
-        i = (torch.searchsorted(noise, position.contiguous()) - 1).clamp(0, len(noise) - 2)
-        weight = (position - noise[i]) / (noise[i + 1] - noise[i])
-        measured = torch.lerp(error[i], error[i + 1], weight).exp()
-        edge = position.exp()
-        at_edge = (edge * self.sigma_data) ** 2 / (edge**2 + self.sigma_data**2)
-        return measured * gaussian / at_edge
+        s2 = self.schedule.noise_to_signal(t) ** 2
+        return s2 * self.sigma_data**2 / (s2 + self.sigma_data**2)
 
 
 class Tiled:

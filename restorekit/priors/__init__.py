@@ -1,8 +1,8 @@
 """Priors: where shipped weights lie, how weights become a denoiser, and how they are written.
 
 A prior is one safetensors file. Its metadata holds, under the key "restorekit", a JSON object:
-the network's settings, schedule, parametrisation, sigma_data, the measured errors that
-`Denoiser.variance` uses, and what a reader of the card wants to know.
+the network's settings, schedule, parametrisation and sigma_data, and what a reader of the card
+wants to know.
 """
 
 from __future__ import annotations
@@ -81,7 +81,6 @@ def load(
             SCHEDULES[described["schedule"]](),
             described["parametrisation"],
             described["sigma_data"],
-            [(s, e) for s, e in described.get("errors", [])],
             precision=getattr(torch, precision),
             halo=network.config.halo,
             multiple=network.config.multiple,

@@ -204,7 +204,6 @@ def train(
         described = {
             "name": name,
             **_for_loading(settings),
-            "errors": validation.error_curve(finished, photos, device),
             "training": settings.as_dict(),
             "steps": step,
             "minutes": round(elapsed / 60, 1),

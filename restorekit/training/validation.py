@@ -1,8 +1,6 @@
-"""What a prior is worth, on held-out photos: PSNR at three noise levels and the error curve."""
+"""What a prior is worth: PSNR on held-out photos at three noise levels."""
 
 from __future__ import annotations
-
-import math
 
 import torch
 
@@ -10,7 +8,6 @@ from ..engine.denoiser import NetworkDenoiser
 from .data import Photos, to_unit
 
 SIGMAS = (15, 25, 50)  # of 255
-CURVE = (0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5.0, 10.0, 20.0, 50.0, 150.0)
 
 
 @torch.no_grad()
@@ -37,17 +34,3 @@ def scores(denoiser: NetworkDenoiser, photos: Photos, device: str) -> dict[str, 
         mse = mean_squared_error(denoiser, photos, 2 * sigma / 255, device, side=128)
         found[f"psnr_{sigma}"] = round((10 * torch.log10(4 / mse)).mean().item(), 3)
     return found
-
-
-def error_curve(
-    denoiser: NetworkDenoiser, photos: Photos, device: str
-) -> list[tuple[float, float]]:
-    """Pairs (noise-to-signal, mean squared error on [-1, 1]) over the whole range of noise."""
-    largest = denoiser.schedule.noise_to_signal(1.0).item()
-    curve = []
-    for ratio in CURVE:
-        if ratio <= largest:
-            error = mean_squared_error(denoiser, photos, ratio, device, side=128).mean().item()
-            if math.isfinite(error):
-                curve.append((ratio, error))
-    return curve
