@@ -156,6 +156,8 @@ def trial_command(task: Task) -> click.Command:
 
         if not folder.is_dir():
             raise RestorekitError(f"{folder}: not a folder; give a folder of clean photos")
+        if json_file is not None and not json_file.absolute().parent.is_dir():
+            raise RestorekitError(f"{json_file}: its folder does not exist; make it first")
         extra = {n: values.pop(n) for n in ("luma", "crop_border", "save")}
         quiet = values.pop("quiet")
         choices = choices_from(values, "fidelity")
@@ -360,9 +362,16 @@ class Bar:
     def __call__(self, done: int, total: int) -> None:
         if self.bar is None:
             self.bar = click.progressbar(length=total, label=self.label, file=sys.stderr)
+            click.get_current_context().call_on_close(self.close)  # Ctrl-C keeps the cursor
         self.bar.update(1)
         if done == total:
+            self.close()
+
+    def close(self) -> None:
+        """Ends the line and shows the cursor, which the bar hid."""
+        if self.bar is not None:
             self.bar.render_finish()
+            self.bar = None
 
 
 def main(arguments: list[str] | None = None) -> int:

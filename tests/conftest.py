@@ -1,4 +1,4 @@
-"""Shared by all tests: two threads at most, and the sample photos."""
+"""Shared by all tests: one thread, which is fastest for small pictures, and the samples."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 
 
 @pytest.fixture(autouse=True)
-def few_threads() -> None:
+def one_thread() -> None:
     import torch
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)

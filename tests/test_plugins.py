@@ -1,0 +1,197 @@
+"""A stranger's plugin works like ours; a broken one is reported, and harms nobody else."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import shutil
+import subprocess
+import sys
+import types
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+from restorekit import images
+from restorekit.hookspecs import hookimpl
+from restorekit.images import Photo
+from restorekit.plugins import Plugin, Registry
+from restorekit.task import Task
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+THIRD_PARTY = Path(__file__).parent / "thirdparty"
+
+
+def install(site: Path, name: str, points: Mapping[str, str], version: str = "1.0") -> None:
+    """Leaves what pip leaves: metadata with the entry points, beside the modules.
+
+    By hand, since pip would need a build backend, which a fresh machine has not got.
+    """
+    folder = site / f"{name.replace('-', '_')}-{version}.dist-info"
+    folder.mkdir(parents=True)
+    text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    (folder / "METADATA").write_text(text)
+    lines = [f"{point} = {module}\n" for point, module in points.items()]
+    (folder / "entry_points.txt").write_text("[restorekit]\n" + "".join(lines))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the third party's package and, beside it, all kinds of broken ones."""
+    site = tmp_path_factory.mktemp("site")
+    project = tomllib.loads((THIRD_PARTY / "pyproject.toml").read_text())["project"]
+    points = project["entry-points"]["restorekit"]
+    install(site, project["name"], points, project["version"])
+    for module in points.values():
+        shutil.copy(THIRD_PARTY / f"{module}.py", site)
+
+    (site / "sinks.py").write_text("raise OSError('no driver\\nfor this card')")
+    install(site, "sinks", {"sinks": "sinks"})
+    # It comes before ours in the alphabet, and wants the name of a task of ours.
+    thief = """
+from restorekit.hookspecs import hookimpl
+from restorekit.task import Task
+class Mine(Task):
+    name, summary = "denoise", "Stolen."
+@hookimpl
+def restorekit_tasks(): return [Mine()]
+"""
+    (site / "thief.py").write_text(thief)
+    install(site, "a-thief", {"aaa": "thief"})
+    # Its lazy import fails only when somebody asks for methods; and its name is one of ours.
+    lazy = """
+from restorekit.hookspecs import hookimpl
+@hookimpl
+def restorekit_methods(): import not_installed_here
+"""
+    (site / "lazy.py").write_text(lazy)
+    install(site, "lazy", {"builtin": "lazy"})
+    return site
+
+
+def restorekit(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command line as a process of its own, in that environment."""
+    command = [sys.executable, "-m", "restorekit", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+
+
+def test_third_party_is_short_and_uses_public_names() -> None:
+    (module,) = THIRD_PARTY.glob("*.py")
+    text = module.read_text()
+    assert len(text.splitlines()) <= 40
+    assert "._" not in text and "import _" not in text
+
+
+def test_task_is_in_the_help(site: Path) -> None:
+    overview = restorekit(site, "--help")
+    assert "depixelate  Turn a mosaic back into a photo." in overview.stdout
+    assert "Remove noise." in overview.stdout and "Stolen." not in overview.stdout
+    assert overview.stderr == ""
+    own = restorekit(site, "depixelate", "--help").stdout
+    assert "--block INTEGER RANGE" in own and "Squares' side." in own
+    assert "--seed" in own and "--on-exists" in own  # what all tasks share comes by itself
+
+
+def test_plugins_are_listed(site: Path) -> None:
+    listed = json.loads(restorekit(site, "plugins", "--json").stdout)
+    found = {(plugin["package"], plugin["name"]): plugin for plugin in listed}
+    theirs = found["restorekit-depixelate", "depixelate"]
+    assert theirs["version"] == "1.0" and theirs["tasks"] == ["depixelate"]
+    assert theirs["hooks"] == ["restorekit_tasks"] and theirs["problem"] == ""
+    assert found["sinks", "sinks"]["problem"] == "OSError: no driver for this card"
+    assert "'denoise' is already taken" in found["a-thief", "aaa"]["problem"]
+    sound = {plugin["package"] for plugin in listed if not plugin["problem"]}
+    assert sound == {"restorekit", "restorekit-depixelate", "lazy"}
+    table = restorekit(site, "plugins").stdout.splitlines()
+    assert len(table) == len(listed)
+    (line,) = (line for line in table if line.startswith("sinks"))
+    assert "BROKEN: OSError: no driver" in line
+
+
+def test_third_party_restores_a_photo(site: Path, tmp_path: Path) -> None:
+    """A picture of squares becomes more like the photo it was, seen in the squares' midst."""
+    clean = data.chelsea()[60:124, 100:164]
+    small = cv2.resize(clean, (16, 16), interpolation=cv2.INTER_AREA)
+    mosaic = small.repeat(4, axis=0).repeat(4, axis=1)
+    source, target = tmp_path / "mosaic.png", tmp_path / "photo.png"
+    images.write(source, Photo(mosaic))
+    ended = restorekit(site, "depixelate", str(source), "-o", str(target), "--block", "4")
+    assert ended.stdout == f"{target}\n"
+    # Methods were asked for: the plugin that cannot give its own is told of, and left out.
+    assert "lazy" in ended.stderr and "not_installed_here" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    restored = images.read(target).pixels
+    before, after = (np.square(p.astype(float) - clean).mean() for p in (mosaic, restored))
+    assert after < 0.8 * before
+    again = cv2.resize(restored, (16, 16), interpolation=cv2.INTER_AREA)
+    assert np.abs(again.astype(int) - small).max() <= 1
+
+
+# --- One registry, broken plugins of every kind ------------------------------------------------
+
+
+class Named(Task):
+    def __init__(self, name: Any, options: Any = ()) -> None:
+        self.name, self.options = name, options
+
+
+def offering(*tasks: Any) -> dict[str, Any]:
+    @hookimpl
+    def restorekit_tasks() -> Iterable[Task]:
+        return tasks
+
+    return {"restorekit_tasks": restorekit_tasks}
+
+
+@hookimpl
+def restorekit_tasks() -> Iterable[Task]:
+    raise SystemExit("install something first")
+
+
+@hookimpl
+def restorekit_taks() -> Iterable[Task]:
+    """A slip of the pen."""
+    return []
+
+
+BROKEN: dict[str, tuple[dict[str, Any], str]] = {
+    "taken": (offering(Named("fresh"), Named("sound")), "'sound' is already taken"),
+    "twice": (offering(Named("fresh"), Named("fresh")), "'fresh' is already taken"),
+    "a class": (offering(Named), "is not a Task"),
+    "no click": (offering(Named("fresh", ["--strength"])), "click options"),
+    "no list": ({"restorekit_tasks": hookimpl(lambda: 3)}, "TypeError"),
+    "exits": ({"restorekit_tasks": restorekit_tasks}, "SystemExit: install something first"),
+    "misspelt": ({"restorekit_taks": restorekit_taks}, "restorekit_taks"),
+}
+
+
+@pytest.mark.parametrize(("names", "problem"), BROKEN.values(), ids=BROKEN)
+def test_broken(monkeypatch: pytest.MonkeyPatch, names: dict[str, Any], problem: str) -> None:
+    """It is said why; nothing of it is used; the one before and the one after are."""
+    options = [click.Option(["--strength"])]
+    modules = {"a": offering(Named("sound", options)), "b": names, "c": offering(Named("late"))}
+    points = []
+    for name, held in modules.items():
+        module = types.ModuleType(f"plugin_{name}")
+        vars(module).update(held)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        points.append(importlib.metadata.EntryPoint(name, module.__name__, "restorekit"))
+    registry = Registry(points[::-1])
+    first, broken, last = registry.plugins
+    assert problem in broken.problem and broken.tasks == ()
+    assert first == Plugin("a", "?", "?", ("restorekit_tasks",), ("sound",))
+    assert last.tasks == ("late",) and not last.problem
+    assert set(registry.tasks) == {"sound", "late"}
+    assert registry.offered("method") == {}
