@@ -1,6 +1,8 @@
 # Needs Python >= 3.10 with pip; makes its own virtual environment.
 PYTHON ?= python3
 VENV ?= .venv
+# For instance: make test PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+PIP_FLAGS ?=
 BIN := $(VENV)/bin
 
 .PHONY: install demo test check format clean
@@ -9,7 +11,7 @@ install: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --editable '.[test]'
 	touch $@
 
 demo: install  ## restore the sample photos; pictures in demo/

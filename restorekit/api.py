@@ -32,6 +32,7 @@ def restore(
     device: str = "auto",
     precision: str = "float32",
     output: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
     progress: Progress | None = None,
     **options: Any,
 ) -> Image:
@@ -45,6 +46,7 @@ def restore(
             no photo.
         mode, method, sampler, steps, prior, seed, device, precision: see `Choices`.
         output: where to write the restored file, if `image` is a path.
+        overwrite: whether a file that is there already may be replaced.
         progress: called with (evaluations done, in all); returning False raises `Cancelled`.
         options: the task's own, for instance `sigma=25 / 255` or `scale=2`; noise levels are on
             the scale of [0, 1].
@@ -71,7 +73,7 @@ def restore(
             raise RestorekitError(f"{task} needs a picture")
         return run(None, None, "").pixels
     if isinstance(image, str | os.PathLike):
-        return _path(Path(image), None if output is None else Path(output), run)
+        return _path(Path(image), None if output is None else Path(output), overwrite, run)
     if isinstance(image, torch.Tensor):
         return _tensor(image, run)
     if isinstance(image, np.ndarray):
@@ -82,11 +84,13 @@ def restore(
 Run = Callable[[np.ndarray | None, np.ndarray | None, str], Any]
 
 
-def _path(source: Path, target: Path | None, run: Run) -> np.ndarray | Path:
+def _path(source: Path, target: Path | None, overwrite: bool, run: Run) -> np.ndarray | Path:
     photo = images.read(source)
     if target is not None:
         if target.resolve() == source.resolve():
             raise RestorekitError(f"{target}: is the input itself; name another output")
+        if target.exists() and not overwrite:
+            raise RestorekitError(f"{target}: exists; name another output, or overwrite=True")
         images.check_writable(target, photo)
     result = run(photo.pixels, photo.alpha, source.name)
     if target is None:

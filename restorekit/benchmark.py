@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from . import images, metrics
+from . import images, metrics, plugins
 from .engine.noise import Noise
 from .errors import RestorekitError
 from .restorer import Restorer
+from .units import NoiseLevel, eight_bit
 
 Report = dict[str, Any]
 
@@ -55,6 +56,8 @@ def benchmark(
     if crop_border is None:
         crop_border = math.ceil(options[trial.border]) if trial.border else 0
     how: dict[str, Any] = {"luma": trial.luma if luma is None else luma, "crop_border": crop_border}
+    measures = plugins.registry().offered("metric")
+    shown = {o.name: o.type for o in task.options}
     rows = []
     for file in files:
         name = file.relative_to(folder).as_posix()
@@ -64,8 +67,8 @@ def benchmark(
         baseline = trial.baseline(degraded, **given)
         result = restorer(degraded, name=name, **given)
         restored = eight_bit(result.pixels)
-        scores = metrics.score(restored, reference, metrics.METRICS, **how)
-        classical = metrics.score(baseline, reference, metrics.METRICS, **how)
+        scores = metrics.score(restored, reference, measures, **how)
+        classical = metrics.score(baseline, reference, measures, **how)
         row: Report = {
             "name": name,
             **scores,
@@ -87,7 +90,12 @@ def benchmark(
             each(row)
     return {
         "task": task.name,
-        "options": {k: v for k, v in options.items() if v is not None} | how,
+        "options": {
+            name: of.typed(value) if isinstance(of := shown.get(name), NoiseLevel) else value
+            for name, value in options.items()
+            if value is not None
+        }
+        | how,
         "recipe": vars(restorer.recipe),
         "prior": prior,
         "nfe": result.nfe,
@@ -109,10 +117,3 @@ def region_psnr(restored: np.ndarray, reference: np.ndarray, region: np.ndarray)
     gap = restored[region].astype(np.float64) - reference[region]
     error = float(np.square(gap).mean())
     return float("inf") if error == 0 else 10 * math.log10(255**2 / error)
-
-
-def eight_bit(pixels: np.ndarray) -> np.ndarray:
-    """As a file of 8 bits would hold it: published scores are of such files."""
-    if pixels.dtype == np.uint8:
-        return pixels
-    return np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -33,8 +34,14 @@ def common_options() -> list[click.Parameter]:
             type=modes,
             help="fidelity: best PSNR, deterministic (default). perceptual: posterior samples.",
         ),
-        click.Option(["--method"], help="How the photo conditions the prior; see `plugins`."),
-        click.Option(["--sampler"], help="Step function of the reverse process."),
+        click.Option(
+            ["--method"],
+            help="How the photo conditions the prior: none, ddnm, diffpir, replace, pigdm, dps.",
+        ),
+        click.Option(
+            ["--sampler"],
+            help="Reverse step: ddpm, ddpm-large, ddim, ddim-eta1, dpmpp_2m, heun, hqs, snore.",
+        ),
         click.Option(["--steps"], type=click.IntRange(1), help="Steps of the sampler."),
         click.Option(
             ["--prior"],
@@ -99,14 +106,13 @@ def task_command(task: Task) -> click.Command:
 
         choices = choices_from(values, "perceptual" if samples > 1 else "fidelity")
         options = resolve(task, values)
-        jobs = folder.plan(inputs, output)
+        jobs = folder.plan(inputs, output, samples)
         restorer = Restorer(task, choices)
         show = not quiet and sys.stderr.isatty()
         failures = 0
         for outcome in folder.run(
             jobs,
             restorer,
-            samples=samples,
             on_exists=on_exists,
             progress=(lambda job: Bar(job.name)) if show else None,
             **options,
@@ -348,7 +354,8 @@ def write_text(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise RestorekitError(f"{path}: {error.strerror}; choose another file") from error
 
 
@@ -363,7 +370,8 @@ class Bar:
         if self.bar is None:
             self.bar = click.progressbar(length=total, label=self.label, file=sys.stderr)
             click.get_current_context().call_on_close(self.close)  # Ctrl-C keeps the cursor
-        self.bar.update(1)
+            self.bar.render_progress()
+        self.bar.update(done - self.bar.pos)
         if done == total:
             self.close()
 

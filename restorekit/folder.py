@@ -21,11 +21,22 @@ CONTRAST = 4.0  # a deviation map is shown at this many times its size
 
 @dataclass(frozen=True)
 class Job:
-    """One picture: where from (None: from nothing), where to, its name for noise and messages."""
+    """One picture: where from (None: from nothing), where to, its name for noise and messages.
+
+    With several samples `targets` are those of each sample, of their mean and of their deviation.
+    """
 
     source: Path | None
     target: Path
     name: str
+    samples: int = 1
+
+    @property
+    def targets(self) -> list[Path]:
+        if self.samples == 1:
+            return [self.target]
+        names = [*map(str, range(1, self.samples + 1)), "mean", "deviation"]
+        return [self.target.with_stem(f"{self.target.stem}-{name}") for name in names]
 
 
 @dataclass(frozen=True)
@@ -36,10 +47,10 @@ class Outcome:
     written: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     failure: str = ""
-    error: RestorekitError | None = None
+    error: Exception | None = None
 
 
-def plan(inputs: Sequence[Path], output: Path) -> list[Job]:
+def plan(inputs: Sequence[Path], output: Path, samples: int = 1) -> list[Job]:
     """Pairs every input file with its output.
 
     One file goes to the file `output`, and so does what needs no input; several, or a folder's,
@@ -47,10 +58,10 @@ def plan(inputs: Sequence[Path], output: Path) -> list[Job]:
 
     Raises:
         RestorekitError: if an input is missing, two would become the same output, or one would
-            overwrite its own original.
+            overwrite an original.
     """
     if not inputs:
-        return [Job(None, output, output.name)]
+        return [Job(None, output, output.name, samples)]
     alone = len(inputs) == 1 and not inputs[0].is_dir()
     jobs: list[Job] = []
     for given in inputs:
@@ -61,31 +72,33 @@ def plan(inputs: Sequence[Path], output: Path) -> list[Job]:
                 raise RestorekitError(
                     f"{output}: is a folder; for one photo name a file, as {output / given.name}"
                 )
-            jobs.append(Job(given, output, given.name))
+            jobs.append(Job(given, output, given.name, samples))
         elif given.is_dir():
             jobs += [
-                Job(file, output / file.relative_to(given), file.relative_to(given).as_posix())
-                for file in _photos_below(given, output)
+                Job(given / name, output / name, name.as_posix(), samples)
+                for name in (p.relative_to(given) for p in _photos_below(given, output))
             ]
         else:
-            jobs.append(Job(given, output / given.name, given.name))
+            jobs.append(Job(given, output / given.name, given.name, samples))
     if not jobs:
         raise RestorekitError(f"{inputs[0]}: holds no photos; known are {known_suffixes()}")
     if not alone and output.exists() and not output.is_dir():
         raise RestorekitError(f"{output}: is a file; several photos need a folder as output")
-    targets: dict[Path, Path | None] = {}
+    sources = {job.source.resolve() for job in jobs if job.source}
+    takers: dict[Path, Path | None] = {}
     for job in jobs:
-        target = job.target.resolve()
-        if job.source and target == job.source.resolve():
-            raise RestorekitError(
-                f"{job.target}: is the input itself; name another output, the original is kept"
-            )
-        if target in targets:
-            raise RestorekitError(
-                f"{job.source}: would become the same file as {targets[target]}; "
-                "restore them into different folders"
-            )
-        targets[target] = job.source
+        for target in job.targets:
+            place = target.resolve()
+            if place in sources:
+                raise RestorekitError(
+                    f"{target}: is an input itself; name another output, originals are kept"
+                )
+            if place in takers:
+                raise RestorekitError(
+                    f"{job.source}: would become the same file as {takers[place]}; "
+                    "restore them into different folders"
+                )
+            takers[place] = job.source
     return jobs
 
 
@@ -127,7 +140,6 @@ def run(
     jobs: Sequence[Job],
     restorer: Restorer,
     *,
-    samples: int = 1,
     on_exists: str = "error",
     progress: Callable[[Job], Any] | None = None,
     **options: Any,
@@ -135,29 +147,27 @@ def run(
     """Restores every job; a failed one is reported and the others go on.
 
     Args:
-        samples: more than one writes that many posterior samples, their mean and a map of
-            their standard deviation.
         progress: gives the sampler's progress callback for a job.
         options: the task's, resolved.
     """
     for job in jobs:
         try:
-            yield _restore(job, restorer, samples, on_exists, progress, options)
+            yield _restore(job, restorer, on_exists, progress, options)
         except RestorekitError as error:
             yield Outcome(job, failure=str(error), error=error)
+        except Exception as error:  # a plugin's, say: the other photos are still wanted
+            what = " ".join(f"{type(error).__name__}: {error}".split())
+            yield Outcome(job, failure=f"{job.name}: internal error: {what}", error=error)
 
 
 def _restore(
     job: Job,
     restorer: Restorer,
-    samples: int,
     on_exists: str,
     progress: Callable[[Job], Any] | None,
     options: dict[str, Any],
 ) -> Outcome:
-    names = [*map(str, range(1, samples + 1)), "mean", "deviation"] if samples > 1 else []
-    targets = [job.target.with_stem(f"{job.target.stem}-{n}") for n in names] or [job.target]
-    free = [free_target(target, on_exists) for target in targets]
+    free = [free_target(target, on_exists) for target in job.targets]
     if not any(free):
         return Outcome(job, notes=("exists, skipped",))
     images.check_writable(job.target)
@@ -165,7 +175,7 @@ def _restore(
     if photo:
         images.check_writable(job.target, photo)
     results = []
-    for number in range(samples):
+    for number in range(job.samples):
         callback = progress(job) if progress else None
         try:
             result = restorer(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from . import plugins, priors
-from .engine.conditioning import Degradation, Observation
+from .engine.conditioning import Degradation, Observation, unconditional
 from .engine.denoiser import Denoiser, NetworkDenoiser, Prediction, Tiled
 from .engine.noise import Noise
 from .engine.operators import Grey
@@ -76,6 +76,7 @@ class Restorer:
             if (value := getattr(choices, name)) is not None
         }
         self.task = task
+        self.mode = choices.mode
         self.seed = choices.seed
         self.recipe: Recipe = dataclasses.replace(task.recipes[choices.mode], **chosen)
         found = plugins.registry()
@@ -100,7 +101,7 @@ class Restorer:
             pixels: (H, W, 3) or (H, W, 1); uint8, uint16, or float on [0, 1] (which it may
                 exceed, as noisy pixels do). None for a task that takes no photo.
             alpha: (H, W) of the same type.
-            name: the photo's, which together with the seed decides the noise.
+            name: the photo's, which with the seed decides the noise in perceptual mode.
             sample_number: 0, 1, ... for independent samples of the same photo.
             progress: called with (evaluations done, in all); False cancels.
             options: the task's, resolved.
@@ -110,16 +111,21 @@ class Restorer:
             Cancelled: if `progress` said so.
         """
         began = time.perf_counter()
-        noise = Noise(self.seed, name).branch(f"sample {sample_number}")
+        # What has one answer has it under any file name.
+        noise = Noise(self.seed, name if self.mode == "perceptual" else "")
+        noise = noise.branch(f"sample {sample_number}")
         if pixels is None:
             pixels = np.empty((0, 0, self._channels()), dtype=np.uint8)
         picture = Picture(to_engine(pixels), _unit(alpha), noise)
         problem = self.task.observe(picture, **options)
         try:
             x_0, nfe = self._solve(problem, noise, progress)
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:  # the CPU's allocator has no exception of its own
+            if "alloc" not in str(error) and not isinstance(error, torch.OutOfMemoryError):
+                raise
             raise RestorekitError(
-                f"{name or 'photo'}: not enough memory on {self.device}; use --device cpu"
+                f"not enough memory on {self.device} for {problem.size[1]} x {problem.size[0]} "
+                "pixels; use a smaller photo or another --device"
             ) from error
         restored = from_engine(x_0, pixels.dtype)
         if problem.keep is not None:
@@ -142,8 +148,19 @@ class Restorer:
         if guess is None:
             guess = problem.observation.operator.pinv(y)
         level = self.recipe.start if problem.level is None else problem.level
+        is_state = problem.guess_is_state
+        if is_state and self.method is not unconditional:
+            # The state is y itself, which the method would count a second time.
+            if self.recipe.steps < 2:
+                raise RestorekitError(
+                    f"method {self.recipe.method!r} needs more than one step here; use --steps 16"
+                )
+            is_state, level = False, None
         if channels == 1 and self._channels() == 3:
-            observation, guess, level = _in_colour(problem, guess, level, noise)
+            observation = _in_colour(problem.observation)
+            guess = guess.expand(-1, 3, -1, -1)
+            if is_state and level is not None:
+                guess, level = _coloured_state(guess, level)
         elif channels == self._channels():
             observation = problem.observation
         else:
@@ -154,7 +171,7 @@ class Restorer:
 
         alpha, sigma = (float(v) for v in schedule(times[0]))
         x_t = alpha * guess
-        if not problem.guess_is_state:
+        if not is_state and self.recipe.noisy_start:
             x_t = x_t + sigma * noise.normal(guess.shape)
         counted = Counted(self._bounded(x_t.shape))
         degradation = observation.degradation
@@ -207,23 +224,22 @@ class Counted:
         return self.denoiser.variance(t)
 
 
-def _in_colour(
-    problem: Problem, guess: Tensor, level: float | None, noise: Noise
-) -> tuple[Observation, Tensor, float | None]:
-    """A grey problem for a colour prior: what was measured is the mean of the channels.
-
-    Noise of deviation s in that mean is noise of deviation sqrt(3) s in each channel; a grey
-    photo that is a noisy state becomes a coloured one by drawing the part of the noise that
-    the mean does not see.
-    """
-    observation = problem.observation
+def _in_colour(observation: Observation) -> Observation:
+    """A grey measurement for a colour prior: what was measured is the mean of the channels."""
     degradation = Degradation(Grey(observation.operator), observation.sigma)
-    guess = guess.expand(-1, 3, -1, -1)
-    if problem.guess_is_state and level is not None:
-        level = 3**0.5 * level
-        eps = noise.normal(guess.shape)
-        guess = guess + level * (eps - eps.mean(1, keepdim=True))
-    return Observation(observation.y, degradation), guess, level
+    return Observation(observation.y, degradation)
+
+
+def _coloured_state(grey: Tensor, level: float) -> tuple[Tensor, float]:
+    """A noisy grey photo as a state of a colour prior, and its level.
+
+    Noise of deviation s in the mean of three channels is noise of deviation sqrt(3) s in each:
+    what is missing is the part of it that the mean does not see. It is always the same draw,
+    since denoising has one answer.
+    """
+    level = 3**0.5 * level
+    eps = Noise(0, "chroma").normal(grey.shape)
+    return grey + level * (eps - eps.mean(1, keepdim=True)), level
 
 
 def _unit(alpha: np.ndarray | None) -> Tensor | None:
@@ -271,13 +287,17 @@ def find_device(name: str) -> torch.device:
 
 def find_prior(name: str) -> Path:
     """The weights file of a prior's name, of a path to one, or of a training run's folder."""
+    offered = plugins.registry().offered("prior")
+    if name in offered:
+        found: Path = offered[name]
+        return found
     path = Path(name)
-    if path.is_dir():
+    if (path / "prior.safetensors").exists():
         return path / "prior.safetensors"
     if path.suffix or len(path.parts) > 1:
         return path
-    found: Path = plugins.registry().find("prior", name)
-    return found
+    known = ", ".join(sorted(offered)) or "none is installed"
+    raise RestorekitError(f"prior {name!r} is unknown; use {known}, a weights file or a run")
 
 
 def _load(path: Path, device: torch.device, precision: str) -> NetworkDenoiser:

@@ -37,6 +37,19 @@ class NoiseLevel(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r} is out of range; a noise level lies in 0..255", param, ctx)
         return sigma
 
+    def typed(self, value: float | str) -> float | str:
+        """The value as one types it: on 0..255."""
+        return value if isinstance(value, str) else round(255 * value, 6)
+
+
+def eight_bit(pixels: np.ndarray) -> np.ndarray:
+    """uint8 as it is; floats on [0, 1] as a file of 8 bits would hold them."""
+    import numpy as np
+
+    if pixels.dtype == np.uint8:
+        return pixels
+    return np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)
+
 
 def sigma_to_engine(sigma: float) -> float:
     """A noise level on [0, 1] for pixels on [-1, 1]."""

@@ -17,6 +17,7 @@ import numpy as np
 import superres
 
 from restorekit import images, metrics
+from restorekit.units import eight_bit
 
 TILE = 256
 TASKS = {
@@ -25,13 +26,6 @@ TASKS = {
     "superres": superres.example,
     "generate": generate.example,
 }
-
-
-def eight_bit(picture: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 of integers or of floats on [0, 1]."""
-    if picture.dtype == np.uint8:
-        return picture
-    return np.rint(picture.clip(0, 1) * 255).astype(np.uint8)
 
 
 def tile(picture: np.ndarray, label: str) -> np.ndarray:

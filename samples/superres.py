@@ -1,4 +1,4 @@
-"""Enlarge a photo four times. What comes out, reduced again, is what went in."""
+"""Enlarge a photo four times. What comes out, reduced again, is what went in, to rounding."""
 
 from __future__ import annotations
 

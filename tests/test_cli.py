@@ -492,9 +492,9 @@ HOLE = {"hole_psnr", "baseline_hole_psnr"}
     ("command", "nfe", "extra"),
     [
         ("denoise clean --sigma 25", 1, set()),
-        ("superres clean --scale 2 --steps 2", 2, set()),
-        ("inpaint clean --mask-kind random --coverage 0.3 --steps 2", 2, HOLE),
-        ("inpaint clean --mask-kind scratch --steps 2", 2, HOLE),
+        ("superres clean --scale 2 --steps 2", 4, set()),
+        ("inpaint clean --mask-kind random --coverage 0.3 --steps 2", 4, HOLE),
+        ("inpaint clean --mask-kind scratch --steps 2", 4, HOLE),
     ],
 )
 def test_benchmark(
@@ -543,3 +543,12 @@ def test_benchmark_baseline_of_denoising_is_non_local_means() -> None:
     assert noisy.astype(float).std() == pytest.approx(20, rel=0.05)
     expected = cv2.fastNlMeansDenoisingColored(noisy, None, 20, 20, 7, 21)
     assert np.array_equal(images.read("s/baseline/grey.png").pixels, expected)
+
+
+def test_samples_never_overwrite_an_original(here: Path) -> None:
+    """The second sample of photo.png would be photo-2.png, which is an input here."""
+    save("photo-1.png", CAT[:16, :16])
+    before = tree(here)
+    command = "denoise photo-1.png -o photo.png --samples 2 --on-exists overwrite"
+    assert run(command) == 1
+    assert tree(here) == before

@@ -192,7 +192,7 @@ def test_progress_counts_and_cancels() -> None:
 
     with pytest.raises(Cancelled):
         restorekit.restore("superres", CAT[:8, :8], steps=5, progress=two_of_them)
-    assert seen == [(1, 5), (2, 5)]
+    assert seen == [(0, 5), (1, 5), (2, 5)]
 
 
 # --- What is refused --------------------------------------------------------------------------
@@ -273,3 +273,24 @@ def test_inpainting_keeps_the_known_to_the_bit(picture: np.ndarray, mask: np.nda
     restored = restorekit.restore("inpaint", picture, mask=mask, steps=1)
     assert np.array_equal(restored[~mask], picture[~mask])
     assert restored[mask].min() >= 0 and restored[mask].max() <= 1
+
+
+@pytest.mark.parametrize("method", ["diffpir", "ddnm", "dps", "pigdm"])
+def test_every_method_denoises(method: str) -> None:
+    """A method counts the photo once: it starts from noise, not from the photo as a state."""
+    clean = CAT[:48, :48]
+    found = restorekit.restore(
+        "denoise", noisy(clean), sigma=LEVEL, method=method, steps=16, sampler="dpmpp_2m"
+    )
+    alone = restorekit.restore("denoise", noisy(clean), sigma=LEVEL)
+    assert psnr(noisy(clean), clean) + 2 < psnr(found, clean) < psnr(alone, clean)
+    with pytest.raises(RestorekitError, match="--steps"):
+        restorekit.restore("denoise", noisy(clean), sigma=LEVEL, method=method)
+
+
+def test_a_folder_named_as_the_prior_is_no_prior(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "photo").mkdir()
+    monkeypatch.chdir(tmp_path)
+    restorekit.restore("denoise", CAT[:16, :16], sigma=LEVEL)

@@ -68,7 +68,7 @@ def test_progress_counts_and_cancels() -> None:
             noise=Noise(0),
             progress=progress,
         )
-    assert seen == [(1, 5), (2, 5)]
+    assert seen == [(0, 5), (1, 5), (2, 5)]
 
 
 def test_times_that_never_fall_are_refused() -> None:

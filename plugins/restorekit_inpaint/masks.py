@@ -42,7 +42,11 @@ def read(path: str | os.PathLike[str], invert: bool = False) -> np.ndarray:
     from restorekit import images
 
     photo = images.read(path)
-    return painted(photo.pixels.mean(axis=2) / photo.peak, invert)
+    brightness = photo.pixels.mean(axis=2) / photo.peak
+    if photo.alpha is not None:  # what is transparent is not painted
+        opacity = photo.alpha / photo.peak
+        brightness = opacity * brightness + (1 - opacity) * invert
+    return painted(brightness, invert)
 
 
 def painted(brightness: np.ndarray, invert: bool) -> np.ndarray:
@@ -70,6 +74,8 @@ def hole_of(
     size = tuple(picture.pixels.shape[2:])
     if (mask is None) == (not mask_from_alpha):
         raise RestorekitError("give either --mask FILE or --mask-from-alpha")
+    if mask_from_alpha and mask_invert:
+        raise RestorekitError("--mask-invert goes with --mask FILE, not with --mask-from-alpha")
     if mask_from_alpha:
         if picture.alpha is None:
             raise RestorekitError("the photo has no transparency; use --mask FILE")
@@ -96,26 +102,36 @@ def hole_of(
 
 
 def _brightness(mask: np.ndarray) -> np.ndarray:
-    """Booleans and floats as they are; integers by the range of their type."""
+    """Booleans and floats as they are; integers by the smallest of 1, 8 and 16 bits they fit."""
     import numpy as np
 
-    if mask.ndim == 3:
-        mask = mask.mean(axis=2).astype(mask.dtype)
+    kind, largest = mask.dtype.kind, mask.max(initial=0)
+    mask = mask.squeeze() if mask.ndim > 2 else mask
+    if mask.ndim == 3 and mask.shape[2] == 3:
+        mask = mask.mean(axis=2)
     if mask.ndim != 2:
         raise RestorekitError(f"a mask must be (H, W), not {mask.shape}")
-    if mask.dtype.kind in "ui" and mask.max(initial=0) > 1:
-        return mask / np.iinfo(mask.dtype).max
-    return mask.astype(np.float64)
+    peak = 1 if kind not in "ui" or largest <= 1 else 255 if largest <= 255 else 65535
+    return mask.astype(np.float64) / peak
 
 
 def benchmark_mask(
-    size: tuple[int, int], noise: Noise, *, mask: Any, mask_kind: str, coverage: float, **_: Any
+    size: tuple[int, int],
+    noise: Noise,
+    *,
+    mask: Any,
+    mask_invert: bool,
+    mask_from_alpha: bool,
+    mask_kind: str,
+    coverage: float,
 ) -> np.ndarray:
     """The hole that a benchmark tears into a picture of that size."""
     import numpy as np
 
+    if mask_from_alpha:
+        raise RestorekitError("clean photos have no damage in their alpha; use --mask-kind")
     if mask is not None:
-        found = read(mask)
+        found = read(mask, mask_invert)
         if found.shape != size:
             raise RestorekitError(f"{mask}: its size differs from the photo's; use --mask-kind")
         return found

@@ -35,7 +35,7 @@ class Inpaint(Task):
         ),
     )
     recipes = {
-        "fidelity": Recipe("diffpir", "hqs", steps=12, grid="geometric", start=1.0, end=0.02),
+        "fidelity": Recipe("diffpir", "snore", 10, "geometric", 0.4, 0.02, noisy_start=False),
         "perceptual": Recipe("diffpir", "ddpm", steps=32, grid="karras", start=None, end=0.02),
     }
 

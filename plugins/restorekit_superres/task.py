@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from restorekit.engine.noise import Noise
     from restorekit.engine.operators import LinearOperator
 
-LARGEST = 400e6  # pixels of a result
+LARGEST = 120e6  # pixels of a result; each takes some 60 bytes of memory
 
 
 class SuperResolution(Task):
@@ -41,7 +41,7 @@ class SuperResolution(Task):
         ),
     )
     recipes = {
-        "fidelity": Recipe("diffpir", "hqs", steps=8, grid="geometric", start=0.6, end=0.03),
+        "fidelity": Recipe("diffpir", "snore", 4, "geometric", 0.4, 0.03, noisy_start=False),
         "perceptual": Recipe("diffpir", "ddpm", steps=24, grid="karras", start=1.0, end=0.02),
     }
 

@@ -2,9 +2,9 @@
 
 The exact answer for a Gaussian x_0 | x_t ~ N(m, C) is m + C A^T (A C A^T + sigma_y^2)^-1 (y - A m).
 The methods differ in what they take for C and in how they solve for it. All of them use one r_t^2
-for the size of C (`Denoiser.variance`), the variance that white data of the prior's deviation
-would have (PiGDM, section 3.2), where other papers put a schedule of constants; so none has a
-knob that depends on the photo, and for C = r_t^2 I all but `replace` are exact.
+for the size of C (`Denoiser.variance`), where the papers put a schedule of constants; so none has
+a knob that depends on the photo. For C = r_t^2 I, `diffpir` and `pigdm` are exact; so are `ddnm`
+without noise or where A A^T = I, `dps` where A A^T = I, and `replace` without noise.
 """
 
 from __future__ import annotations
@@ -81,8 +81,9 @@ def ddnm(prior: Denoiser, observation: Observation) -> Denoiser:
     """x_0 - Sigma_t A^+ (A x_0 - y) (DDNM, Wang et al. 2023, eq. 13; DDNM+, eq. 17).
 
     Without noise Sigma_t = I and A x_0 = y holds exactly. With noise DDNM+ scales the
-    correction down so that it brings in no more noise than the state has; here Sigma_t is the
-    gain r_t^2 / (r_t^2 + sigma_y^2), which does the same and is optimal for A A^T = I.
+    correction down so that it brings in no more noise than the state has, for each singular
+    value apart; here Sigma_t is the one gain r_t^2 / (r_t^2 + sigma_y^2), which is optimal for
+    A A^T = I. Where A has small singular values and y is noisy, `diffpir` is the better choice.
     """
     a, y = observation.operator, observation.y
 
@@ -97,7 +98,7 @@ def ddnm(prior: Denoiser, observation: Observation) -> Denoiser:
 def diffpir(prior: Denoiser, observation: Observation) -> Denoiser:
     """The prox argmin_x |A x - y|^2 + rho_t |x - x_0|^2 (DiffPIR, Zhu et al. 2023, eq. 13a).
 
-    rho_t = sigma_y^2 / r_t^2, the paper's with lambda = sigma_t^2 / (alpha_t^2 r_t^2).
+    rho_t = sigma_y^2 / r_t^2, which for r_t = sigma_t / alpha_t is the paper's with lambda = 1.
     """
     a, y = observation.operator, observation.y
 

@@ -121,8 +121,12 @@ class NetworkDenoiser(nn.Module):
         return Prediction(self.parametrise(out, x, s, self.sigma_data), fraction)
 
     def variance(self, t: Tensor) -> Tensor:
-        s2 = self.schedule.noise_to_signal(t) ** 2
-        return s2 * self.sigma_data**2 / (s2 + self.sigma_data**2)
+        """(sigma_t / alpha_t)^2, which bounds it in every direction.
+
+        What a low-pass operator sees of a photo varies far more than its single pixels do, so a
+        bound from their variance is too small there, and lets guidance diverge.
+        """
+        return self.schedule.noise_to_signal(t) ** 2
 
 
 class Tiled:

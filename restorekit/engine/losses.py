@@ -131,11 +131,13 @@ def bits_per_dimension(
 
     Args:
         noise: gives standard normals shaped like its argument.
-        steps: evaluates that many terms, evenly spread, and scales up; None sums all T.
+        steps: evaluates that many terms (at least 2), evenly spread, and scales up; None sums all.
     """
     schedule = denoiser.schedule
     T = schedule.T  # noqa: N806
     grid = torch.arange(1, T + 1)
+    if steps is not None and steps < 2:
+        raise ValueError("the bound needs at least 2 terms")
     if steps is not None and steps < T:
         inner = torch.linspace(2, T, steps - 1).round().long()
         grid = torch.cat([torch.ones(1, dtype=torch.long), inner])

@@ -243,7 +243,7 @@ def area(distance: Tensor, stretch: float) -> Tensor:
     return ((stretch + 1) / 2 - distance.abs()).clamp(0, min(1.0, stretch))
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=4)
 def resampling_matrix(n: int, m: int, kernel: Kernel) -> Tensor:
     """The (m, n) float64 matrix that resamples n values to m.
 

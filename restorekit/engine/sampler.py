@@ -53,7 +53,7 @@ def sample(
             time is where the final step would lead; what is returned is x_0 as seen from there.
         step: one of STEPS, or any function of that form.
         noise: where randomness comes from.
-        progress: called with (evaluation rounds done, in all); returning False stops.
+        progress: called with (steps done, in all), first with none; returning False stops.
 
     Raises:
         Cancelled: if `progress` returned False.
@@ -65,6 +65,8 @@ def sample(
     if not falling:
         raise ValueError("the times must fall at least once")
     done, previous, prediction = 0, None, None
+    if progress is not None and progress(0, falling) is False:
+        raise Cancelled
     for t, s in pairs:
         if s >= t:
             forward = denoiser.schedule.transition(x, t, s)
@@ -189,13 +191,43 @@ def hqs(
     return over(denoiser.schedule(s)[0], x_t) * p.x_0, p
 
 
+def snore(momentum: float = 0.5) -> Step:
+    """Stochastic denoising regularisation (SNORE, Renaud et al. 2024): hqs that noises first.
+
+    The state is alpha_t x without noise, as in `hqs`, but the denoiser is asked at alpha_t x +- a
+    fresh sigma_t eps and the two answers are averaged. So it only ever sees what it was trained
+    on (asked about pictures less noisy than it is told, a network may answer anything), and the
+    noise cancels to first order. Momentum carries each change of x_0 on, which saves steps.
+    """
+
+    def step(
+        denoiser: Denoiser,
+        x_t: Tensor,
+        t: Tensor,
+        s: Tensor,
+        noise: Noise,
+        previous: Previous | None,
+    ) -> tuple[Tensor, Prediction]:
+        schedule = denoiser.schedule
+        eps = over(schedule(t)[1], x_t) * noise.like(x_t)
+        x_0 = (denoiser(x_t + eps, t).x_0 + denoiser(x_t - eps, t).x_0) / 2
+        ahead = x_0
+        if previous is not None:
+            ahead = x_0 + momentum * (x_0 - previous.prediction.x_0)
+        return over(schedule(s)[0], x_t) * ahead, Prediction(x_0)
+
+    return step
+
+
 STEPS: dict[str, Step] = {
     "ddpm": ancestral(),
+    "ddpm-large": ancestral("large"),
     "ddim": ddim(),
     "ddim-eta1": ddim(1.0),
     "dpmpp_2m": dpmpp_2m,
     "heun": heun,
     "hqs": hqs,
+    "snore": snore(),
 }
 
 Grid = Callable[[Schedule, float, float, int], Tensor]

@@ -85,16 +85,14 @@ def zero(layer: nn.Module) -> None:
 class NoiseEmbedding(nn.Module):
     """Fourier features of log(noise-to-signal) through a small perceptron."""
 
-    frequencies: Tensor
-
     def __init__(self, width: int) -> None:
         super().__init__()
-        octaves = torch.linspace(-4, 0.5, width // 2)
-        self.register_buffer("frequencies", 2.0**octaves, persistent=False)
+        self.width = width
         self.mlp = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, log_noise: Tensor) -> Tensor:
-        angles = log_noise[:, None] * self.frequencies
+        octaves = torch.linspace(-4, 0.5, self.width // 2).to(log_noise)
+        angles = log_noise[:, None] * 2.0**octaves
         return F.silu(self.mlp(torch.cat([angles.cos(), angles.sin()], dim=1)))
 
 

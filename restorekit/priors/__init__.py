@@ -65,7 +65,6 @@ def load(
         RestorekitError: if the file is not a prior, is corrupt, or does not fit its description.
     """
     import torch
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     from ..engine.denoiser import NetworkDenoiser
@@ -74,8 +73,10 @@ def load(
 
     described = read_metadata(path)
     try:
-        network = UNet(UNetConfig(**described["network"]))
-        network.load_state_dict(load_file(path))
+        with torch.device("meta"):  # takes no memory, whatever the file claims to be
+            network = UNet(UNetConfig(**described["network"]))
+        weights = {name: tensor.float() for name, tensor in load_file(path).items()}
+        network.load_state_dict(weights, assign=True)
         denoiser = NetworkDenoiser(
             network,
             SCHEDULES[described["schedule"]](),
@@ -86,8 +87,10 @@ def load(
             multiple=network.config.multiple,
             channels=network.config.channels,
         )
-    except (SafetensorError, RuntimeError, OSError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        if not 0 < denoiser.sigma_data < float("inf"):
+            raise ValueError("sigma_data is not a deviation")
+    except Exception as error:  # a file can be wrong in every way
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise RestorekitError(
             f"{path}: corrupt weights ({reason}); copy the file again or train it anew"
         ) from error

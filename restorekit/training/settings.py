@@ -102,6 +102,12 @@ class Settings:
             raise RestorekitError(f"objective {self.objective!r} needs learned_variance = true")
         if self.objective in ("vlb", "hybrid") and self.noise:
             raise RestorekitError(f"objective {self.objective!r} needs noise = [] (grid times)")
+        if len(self.noise) not in (0, 3) or list(self.noise) != sorted(set(self.noise)):
+            raise RestorekitError("noise must be three rising numbers, or [] for grid times")
+        for name in ("batch", "steps", "crop", "rate", "sigma_data", "focus"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or value <= 0:
+                raise RestorekitError(f"{name} must be a number above 0, not {value!r}")
         if self.crop % self.network.multiple:
             raise RestorekitError(f"crop must be a multiple of {self.network.multiple}")
 
@@ -164,5 +170,7 @@ def parse_changes(changes: tuple[str, ...]) -> dict[str, Any]:
         try:
             parsed[key.strip()] = tomllib.loads(f"value = {text}")["value"]
         except ValueError as error:
-            raise RestorekitError(f"--set {change}: write KEY=VALUE, as in batch=8") from error
+            if not text.replace("_", "").isalnum():
+                raise RestorekitError(f"--set {change}: write KEY=VALUE, as in batch=8") from error
+            parsed[key.strip()] = text  # a bare word, as in objective=hybrid
     return parsed

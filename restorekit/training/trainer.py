@@ -66,6 +66,7 @@ def train(
             and its card.
         init: weights to start from.
         minutes: length of the run by the clock, over all resumptions; replaces settings.steps.
+            A resumed run keeps its own unless another is given.
         save_every, validate_every: seconds between checkpoints and validations.
         report: called with every logged row.
 
@@ -81,13 +82,14 @@ def train(
     if world > 1 and not dist.is_initialized():
         if device.startswith("cuda"):
             device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+            torch.cuda.set_device(device)
         dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     chief = rank == 0
-    run.mkdir(parents=True, exist_ok=True)
-    _agree_on_settings(settings, run, chief)
-
     if not chief:
-        dist.barrier()  # the first process decodes the photos
+        dist.barrier()  # the first process decodes the photos and writes the settings
+    else:
+        run.mkdir(parents=True, exist_ok=True)
+        _check_settings(settings, run)
     photos = Photos(
         data,
         run / "cache",
@@ -98,14 +100,17 @@ def train(
         rotate=settings.rotate,
         seed=settings.seed,
     )
-    if chief and world > 1:
-        dist.barrier()
+    if chief:
+        _write_settings(settings, run)
+        if world > 1:
+            dist.barrier()
 
-    torch.manual_seed(settings.seed)  # the initial weights
     schedule = SCHEDULES[settings.schedule]()
-    network = UNet(settings.network).to(device)
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        network = UNet(settings.network).to(device)
     if init is not None:
-        network.load_state_dict(priors.load(init).network.state_dict())
+        _start_from(network, init, settings)
     averaged = {k: v.detach().clone() for k, v in network.state_dict().items()}
     optimiser = torch.optim.AdamW(
         network.parameters(),
@@ -122,6 +127,7 @@ def train(
         averaged = saved["averaged"]
         optimiser.load_state_dict(saved["optimiser"])
         step, elapsed = saved["step"], saved["elapsed"]
+        minutes = minutes or saved["minutes"]
     logfile = _open_log(run / "log.jsonl", step) if chief else None
 
     def emit(row: dict[str, Any]) -> None:
@@ -187,7 +193,7 @@ def train(
             emit(row | {"progress": round(progress, 4), "images_per_second": round(speed, 1)})
         now = time.monotonic()
         if chief and now - last_save > save_every:
-            _save(checkpoint, network, averaged, optimiser, step, now - began)
+            _save(checkpoint, network, averaged, optimiser, step, now - began, minutes)
             last_save = now
         if chief and now - last_validation > validate_every:
             scores = validation.scores(denoiser_of(averaged), photos, device)
@@ -197,7 +203,7 @@ def train(
 
     final = run / "prior.safetensors"
     if chief:
-        _save(checkpoint, network, averaged, optimiser, step, elapsed)
+        _save(checkpoint, network, averaged, optimiser, step, elapsed, minutes)
         finished = denoiser_of(averaged)
         scores = validation.scores(finished, photos, device)
         emit({"step": step, **scores})
@@ -222,17 +228,30 @@ def _for_loading(settings: Settings) -> dict[str, Any]:
     return {k: everything[k] for k in ("network", "schedule", "parametrisation", "sigma_data")}
 
 
-def _agree_on_settings(settings: Settings, run: Path, chief: bool) -> None:
-    """Writes the settings of a new run; refuses to go on with an old one under other settings."""
+def _check_settings(settings: Settings, run: Path) -> None:
+    """Refuses to go on with a run of other settings."""
     file = run / "settings.json"
     wanted = json.loads(json.dumps(settings.as_dict()))
-    if file.exists():
-        if json.loads(file.read_text()) != wanted:
-            raise RestorekitError(
-                f"{run}: holds a run with other settings; give the same ones or a new folder"
-            )
-    elif chief:
-        file.write_text(json.dumps(wanted, indent=2) + "\n")
+    if file.exists() and json.loads(file.read_text()) != wanted:
+        raise RestorekitError(
+            f"{run}: holds a run with other settings; give the same ones or a new folder"
+        )
+
+
+def _write_settings(settings: Settings, run: Path) -> None:
+    part = run / "settings.part"
+    part.write_text(json.dumps(settings.as_dict(), indent=2) + "\n")
+    part.replace(run / "settings.json")
+
+
+def _start_from(network: UNet, init: Path, settings: Settings) -> None:
+    """Copies the weights of a prior of the same making."""
+    described = priors.read_metadata(init)
+    mine = json.loads(json.dumps(_for_loading(settings)))
+    for name in ("network", "parametrisation", "sigma_data"):
+        if described[name] != mine[name]:
+            raise RestorekitError(f"{init}: its {name} differs from the settings'; train anew")
+    network.load_state_dict(priors.load(init).network.state_dict())
 
 
 def _open_log(path: Path, step: int) -> Any:
@@ -254,6 +273,7 @@ def _save(
     optimiser: torch.optim.Optimizer,
     step: int,
     elapsed: float,
+    minutes: float | None,
 ) -> None:
     part = path.with_suffix(".part")
     state = {
@@ -262,6 +282,7 @@ def _save(
         "optimiser": optimiser.state_dict(),
         "step": step,
         "elapsed": elapsed,
+        "minutes": minutes,
     }
     torch.save(state, part)
     part.replace(path)
