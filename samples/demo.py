@@ -58,6 +58,9 @@ def main(folder: Path) -> None:
     blank = np.full_like(rows[0][0], 255)
     sheet = np.vstack([np.hstack(row + [blank] * (width - len(row))) for row in rows])
     images.write(folder / "contact-sheet.png", images.Photo(sheet))
+    restored = rows[:-1]  # all but what was drawn from nothing
+    strips = [np.hstack([row[i][:TILE] for row in restored]) for i in (0, 1)]
+    images.write(folder / "before-after.png", images.Photo(np.vstack(strips)))
     print(f"pictures and contact sheet: {folder}")
 
 
