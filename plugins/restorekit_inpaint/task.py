@@ -36,7 +36,7 @@ class Inpaint(Task):
     )
     recipes = {
         "fidelity": Recipe("diffpir", "snore", 10, "geometric", 0.4, 0.02, noisy_start=False),
-        "perceptual": Recipe("diffpir", "ddpm", steps=32, grid="karras", start=None, end=0.02),
+        "perceptual": Recipe("diffpir", "ddpm", steps=24, grid="karras", start=1.0, end=0.02),
     }
 
     def observe(self, picture: Picture, **options: Any) -> Problem:
