@@ -41,7 +41,7 @@ class SuperResolution(Task):
         ),
     )
     recipes = {
-        "fidelity": Recipe("diffpir", "snore", 4, "geometric", 0.4, 0.03, noisy_start=False),
+        "fidelity": Recipe("diffpir", "snore", 6, "geometric", 0.35, 0.03, noisy_start=False),
         "perceptual": Recipe("diffpir", "ddpm", steps=24, grid="karras", start=1.0, end=0.02),
     }
 

@@ -191,7 +191,7 @@ def hqs(
     return over(denoiser.schedule(s)[0], x_t) * p.x_0, p
 
 
-def snore(momentum: float = 0.5) -> Step:
+def snore(momentum: float = 0.8) -> Step:
     """Stochastic denoising regularisation (SNORE, Renaud et al. 2024): hqs that noises first.
 
     The state is alpha_t x without noise, as in `hqs`, but the denoiser is asked at alpha_t x +- a

@@ -103,9 +103,9 @@ def load(
 def save(path: Path, state: dict[str, torch.Tensor], described: dict[str, Any]) -> None:
     """Writes weights, in half precision, with their description; atomically."""
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save as serialise
 
     tensors = {name: t.detach().to("cpu", torch.float16).contiguous() for name, t in state.items()}
     part = path.with_name(path.name + ".part")
-    save_file(tensors, part, metadata={KEY: json.dumps(described, sort_keys=True)})
+    part.write_bytes(serialise(tensors, {KEY: json.dumps(described, sort_keys=True)}))
     part.replace(path)
