@@ -14,6 +14,7 @@ import click
 
 from . import __version__, plugins
 from .errors import RestorekitError
+from .progress import Bar
 from .task import Task, resolve
 
 if TYPE_CHECKING:
@@ -357,29 +358,6 @@ def write_text(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise RestorekitError(f"{path}: {error.strerror}; choose another file") from error
-
-
-class Bar:
-    """Progress of one photo's network evaluations, as a sampler's callback."""
-
-    def __init__(self, label: str) -> None:
-        self.label = label
-        self.bar: Any = None
-
-    def __call__(self, done: int, total: int) -> None:
-        if self.bar is None:
-            self.bar = click.progressbar(length=total, label=self.label, file=sys.stderr)
-            click.get_current_context().call_on_close(self.close)  # Ctrl-C keeps the cursor
-            self.bar.render_progress()
-        self.bar.update(done - self.bar.pos)
-        if done == total:
-            self.close()
-
-    def close(self) -> None:
-        """Ends the line and shows the cursor, which the bar hid."""
-        if self.bar is not None:
-            self.bar.render_finish()
-            self.bar = None
 
 
 def main(arguments: list[str] | None = None) -> int:
