@@ -12,8 +12,9 @@ import numpy as np
 from . import images, metrics, plugins
 from .engine.noise import Noise
 from .errors import RestorekitError
+from .options import NoiseLevel
 from .restorer import Restorer
-from .units import NoiseLevel, eight_bit
+from .units import eight_bit
 
 Report = dict[str, Any]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,62 @@ def as_csv(report: dict[str, Any]) -> str:
     writer.writeheader()
     writer.writerows([*report["images"], {"name": "mean", **report["mean"]}])
     return text.getvalue()
+
+
+@dataclass(frozen=True)
+class Bits:
+    """The variational bound over pictures: its mean, and the standard error of that."""
+
+    mean: float
+    error: float
+    pictures: int
+    side: int
+
+
+def bits(
+    prior: Path,
+    folder: Path,
+    *,
+    terms: int,
+    limit: int | None = None,
+    device: str = "cpu",
+    precision: str = "float32",
+    batch: int = 32,
+) -> Bits:
+    """Bits per dimension of the middle of each picture, at the size the prior was trained on.
+
+    Args:
+        prior: a weights file.
+        terms: of the bound's T that are evaluated, evenly spread; more make it more exact.
+        limit: how many pictures at most, evenly spread over the sorted files.
+
+    Raises:
+        RestorekitError: if no picture is large enough, or one cannot be read.
+    """
+    import torch
+
+    from . import priors
+    from .engine.losses import bits_per_dimension
+    from .engine.noise import Noise
+    from .units import to_engine
+
+    side = int(priors.read_metadata(prior).get("training", {}).get("crop", 64))
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in images.SUFFIXES)
+    files = files[:: max(1, len(files) // limit)][:limit] if limit else files
+    denoiser = priors.load(prior, device, precision)
+    found = []
+    for first in range(0, len(files), batch):
+        crops = []
+        for path in files[first : first + batch]:
+            pixels = images.read(path).rgb8()
+            top, left = ((length - side) // 2 for length in pixels.shape[:2])
+            if min(top, left) >= 0:
+                crops.append(to_engine(pixels[top : top + side, left : left + side]))
+        if crops:
+            x_0, noise = torch.cat(crops).to(device), Noise(0, f"bits {first}")
+            found.append(bits_per_dimension(denoiser, x_0, noise.like, steps=terms).cpu())
+    if not found:
+        raise RestorekitError(f"{folder}: holds no picture of at least {side} x {side} pixels")
+    all_bits = torch.cat(found).double()
+    error = all_bits.std().item() / len(all_bits) ** 0.5 if len(all_bits) > 1 else float("nan")
+    return Bits(all_bits.mean().item(), error, len(all_bits), side)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from . import plugins, priors
 from .engine.conditioning import Degradation, Observation, unconditional
-from .engine.denoiser import Denoiser, NetworkDenoiser, Prediction, Tiled
+from .engine.denoiser import Denoiser, Ensemble, NetworkDenoiser, Prediction, Tiled
 from .engine.noise import Noise
 from .engine.operators import Grey
 from .engine.sampler import GRIDS, Progress, sample, times_for, travelling
@@ -42,6 +42,7 @@ class Choices:
         seed: of everything random.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         precision: of the network: float32, bfloat16 or float16.
+        ensemble: ask the prior about all eight flips and quarter turns, and take the mean.
     """
 
     mode: str = "fidelity"
@@ -52,6 +53,7 @@ class Choices:
     seed: int = 0
     device: str = "auto"
     precision: str = "float32"
+    ensemble: bool = False
 
 
 class Restorer:
@@ -78,6 +80,7 @@ class Restorer:
         self.task = task
         self.mode = choices.mode
         self.seed = choices.seed
+        self.ensemble = choices.ensemble
         self.recipe: Recipe = dataclasses.replace(task.recipes[choices.mode], **chosen)
         found = plugins.registry()
         self.method = found.find("method", self.recipe.method)
@@ -180,7 +183,7 @@ class Restorer:
             Degradation(degradation.operator.to(self.device), degradation.sigma),
         )
         try:
-            posterior = self.method(counted, there)
+            posterior = self.method(Ensemble(counted) if self.ensemble else counted, there)
         except ValueError as error:
             raise RestorekitError(str(error)) from error
         x_0 = sample(

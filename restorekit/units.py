@@ -6,40 +6,11 @@ Noise levels are on 0..255 on the command line, on [0, 1] in Python, and twice t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import click
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
-
-
-class NoiseLevel(click.ParamType):  # type: ignore[type-arg]
-    """A noise standard deviation: text is on 0..255, numbers on [0, 1]; "auto" may be allowed."""
-
-    name = "0..255"
-
-    def __init__(self, auto: bool = False) -> None:
-        self.auto = auto
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        return "auto|0..255" if self.auto else "0..255"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> float | str:
-        if self.auto and value == "auto":
-            return "auto"
-        try:
-            sigma = float(value) / (255 if isinstance(value, str) else 1)
-        except (TypeError, ValueError):
-            self.fail(f"{value!r} is not a noise level; give a number from 0 to 255", param, ctx)
-        if not 0 <= sigma <= 1:
-            self.fail(f"{value!r} is out of range; a noise level lies in 0..255", param, ctx)
-        return sigma
-
-    def typed(self, value: float | str) -> float | str:
-        """The value as one types it: on 0..255."""
-        return value if isinstance(value, str) else round(255 * value, 6)
 
 
 def eight_bit(pixels: np.ndarray) -> np.ndarray:

@@ -8,7 +8,13 @@ import pytest
 import torch
 
 from restorekit.engine import losses
-from restorekit.engine.denoiser import PARAMETRISATIONS, NetworkDenoiser, Prediction, Tiled
+from restorekit.engine.denoiser import (
+    PARAMETRISATIONS,
+    Ensemble,
+    NetworkDenoiser,
+    Prediction,
+    Tiled,
+)
 from restorekit.engine.noise import Noise
 from restorekit.engine.sampler import STEPS, sample
 from restorekit.engine.schedule import linear
@@ -18,6 +24,7 @@ from restorekit.testing import GaussianPrior
 LOCAL = {
     "three levels": UNetConfig(widths=(4, 6, 8), blocks=1),
     "uneven": UNetConfig(widths=(4, 4), blocks=(2, 1)),
+    "naf": UNetConfig(widths=(4, 6), blocks=3, block="naf"),
     "unshuffled": UNetConfig(widths=(4, 8), blocks=1, unshuffle=2),
 }
 
@@ -46,6 +53,30 @@ def test_declared_halo_covers_what_an_output_sees(name: str) -> None:
     seen = (x.grad.abs().sum((0, 1, 2)) > 0).nonzero().flatten()
     reach = max(first - int(seen[0]), int(seen[-1]) - (first + m - 1))
     assert halo - 2 * m <= reach <= halo
+
+
+def test_an_ensemble_turns_with_the_picture() -> None:
+    """Whatever the network, its ensemble commutes with every flip and turn; and is a mean."""
+    denoiser = NetworkDenoiser(random_network(UNetConfig(widths=(4, 6), blocks=1)), linear())
+    x = torch.randn(1, 3, 16, 24, dtype=torch.float64)
+    t = torch.tensor(0.4)
+    with torch.inference_mode():
+        plain, averaged = denoiser(x, t).x_0, Ensemble(denoiser)(x, t).x_0
+        for turned in (lambda x: x.rot90(1, (-2, -1)), lambda x: x.flip(-1), lambda x: x.flip(-2)):
+            torch.testing.assert_close(Ensemble(denoiser)(turned(x), t).x_0, turned(averaged))
+            assert not torch.allclose(denoiser(turned(x), t).x_0, turned(plain))
+
+    class Affine:
+        """Equivariant, so that its ensemble is itself; with a learned variance."""
+
+        schedule = linear()
+
+        def __call__(self, x_t: torch.Tensor, t: torch.Tensor) -> Prediction:
+            return Prediction(0.5 * x_t + 1, x_t**2)
+
+    found = Ensemble(Affine())(x, t)
+    torch.testing.assert_close(found.x_0, 0.5 * x + 1)
+    torch.testing.assert_close(found.variance_fraction, x**2)
 
 
 @pytest.mark.parametrize("tile", [16, 32])
@@ -197,3 +228,18 @@ def test_hybrid_trains_the_variance_without_touching_the_mean() -> None:
     plain = NetworkDenoiser(random_network(LOCAL["uneven"]).float(), linear(), "eps")
     with pytest.raises(ValueError, match="learned variance"):
         losses.hybrid(plain, x_0, t, eps)
+
+
+def test_log_v_is_psnr_at_low_noise_and_squared_error_at_high() -> None:
+    prior = GaussianPrior(torch.zeros(1, 1, 4, 4), 0.3)
+    x_0, eps = torch.randn(8, 1, 4, 4), torch.randn(8, 1, 4, 4)
+
+    def both(ratio: float) -> tuple[torch.Tensor, torch.Tensor]:
+        t = linear().time_for(torch.full((8,), ratio))
+        return losses.log_v(prior, x_0, t, eps), losses.v(prior, x_0, t, eps)
+
+    high, squared = both(100.0)
+    torch.testing.assert_close(high, squared, rtol=1e-2, atol=0)
+    low, squared = both(0.02)
+    gaps = (low - squared.log()).double()
+    assert gaps.std() < 1e-2 * low.std(), "differs from the log of the error by a constant"

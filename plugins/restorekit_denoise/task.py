@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from restorekit.options import NoiseLevel
 from restorekit.task import Picture, Problem, Recipe, Task, Trial
-from restorekit.units import NoiseLevel, sigma_from_engine, sigma_to_engine
+from restorekit.units import sigma_from_engine, sigma_to_engine
 
 if TYPE_CHECKING:
     import numpy as np

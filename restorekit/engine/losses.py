@@ -17,6 +17,7 @@ from .schedule import Schedule, over
 
 Objective = Callable[[Denoiser, Tensor, Tensor, Tensor], Tensor]
 
+LOG_FLOOR, LOG_SLOPE = 1e-3, 0.05  # c of log_v, at no noise and its growth with (sigma/alpha)^2
 HYBRID_WEIGHT = 1e-3  # lambda of improved DDPM eq. 16, for a bound that is a mean over steps
 
 
@@ -51,6 +52,19 @@ def v(denoiser: Denoiser, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
     sigma_data = getattr(denoiser, "sigma_data", 1.0)
     weight = v_weight(denoiser.schedule.noise_to_signal(t), sigma_data)
     return _mean((x_0 - prediction.x_0).square()) * weight.to(x_0)
+
+
+def log_v(denoiser: Denoiser, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+    """(1 + c) log(1 + |v - v_theta|^2 / c): the mean PSNR at low noise, the squared error at high.
+
+    Where the noise is low, c is small and this is the logarithm of each example's error, that is
+    its PSNR, as photos are scored: a smooth picture counts as much as a busy one. There x_t nearly
+    determines the error, and a weight that depends on x_t alone leaves E[x_0 | x_t] the
+    minimiser. Where the noise is high neither holds; c grows, and what remains is |v - v_theta|^2.
+    """
+    squared = v(denoiser, x_0, t, eps)
+    c = LOG_FLOOR + LOG_SLOPE * denoiser.schedule.noise_to_signal(t).to(squared) ** 2
+    return (1 + c) * torch.log1p(squared / c)
 
 
 def gaussian_kl(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tensor) -> Tensor:
@@ -120,7 +134,13 @@ def hybrid(denoiser: Denoiser, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
     return simple_of(schedule, prediction, x_0, t) + HYBRID_WEIGHT * bound
 
 
-OBJECTIVES: dict[str, Objective] = {"simple": simple, "v": v, "vlb": vlb, "hybrid": hybrid}
+OBJECTIVES: dict[str, Objective] = {
+    "simple": simple,
+    "v": v,
+    "log_v": log_v,
+    "vlb": vlb,
+    "hybrid": hybrid,
+}
 
 
 @torch.no_grad()

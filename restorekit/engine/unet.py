@@ -1,4 +1,4 @@
-"""The U-Net: residual 3x3 blocks on several resolutions, conditioned on the log noise level."""
+"""The U-Net: residual blocks on several resolutions, conditioned on the log noise level."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class UNetConfig:
     Attributes:
         widths: channels of each resolution, finest first; each level halves the resolution.
         blocks: residual blocks per level and direction, one number for all or one a level.
+        block: "residual" (two 3x3 convolutions) or "naf" (1x1 and depthwise convolutions, gated).
         attention: levels (0 is the finest) with self-attention, which makes the net global.
         norm: group normalisation in every block, which makes the net global.
         unshuffle: factor of a pixel-unshuffle stem; 1 works at full resolution throughout.
@@ -28,6 +29,7 @@ class UNetConfig:
 
     widths: tuple[int, ...] = (32, 64, 128, 256)
     blocks: int | tuple[int, ...] = 2
+    block: str = "residual"
     attention: tuple[int, ...] = ()
     norm: bool = False
     unshuffle: int = 1
@@ -42,6 +44,8 @@ class UNetConfig:
             object.__setattr__(self, "blocks", tuple(self.blocks))
         if not self.widths or len(self.blocks_per_level) != len(self.widths):
             raise ValueError("blocks must be one number or one number for each width")
+        if self.block not in BLOCKS:
+            raise ValueError(f"block {self.block!r} is unknown; use {', '.join(BLOCKS)}")
         if any(not 0 <= level < len(self.widths) for level in self.attention):
             raise ValueError(f"attention levels must lie in 0..{len(self.widths) - 1}")
 
@@ -65,13 +69,13 @@ class UNetConfig:
         """
         if self.attention or self.norm:
             return None
-        per_level = self.blocks_per_level
+        per_level = [BLOCKS[self.block].reach * count for count in self.blocks_per_level]
         reach = 1  # the last convolution
         for level in range(len(self.widths) - 1):  # upwards, walked from the output back
-            reach = math.ceil((reach + 2 * per_level[level]) / 2)
-        reach += 2 * per_level[-1]
+            reach = math.ceil((reach + per_level[level]) / 2)
+        reach += per_level[-1]
         for level in reversed(range(len(self.widths) - 1)):
-            reach = 2 * reach + 2 * per_level[level]
+            reach = 2 * reach + per_level[level]
         reach = (reach + 1) * self.unshuffle
         return math.ceil(reach / self.multiple) * self.multiple
 
@@ -98,6 +102,8 @@ class NoiseEmbedding(nn.Module):
 
 class ResidualBlock(nn.Module):
     """x + conv(silu(scale * [norm] conv(x) + shift)), scale and shift from the noise level."""
+
+    reach = 2  # pixels that an output sees beyond its own
 
     def __init__(self, width: int, embedding: int, norm: bool) -> None:
         super().__init__()
@@ -127,6 +133,48 @@ class ResidualBlock(nn.Module):
         return self.conv2(h).add_(x)
 
 
+class NAFBlock(nn.Module):
+    """A local NAFNet block (Chen et al. 2022, figure 3c): gates instead of activations.
+
+    Without its channel attention, which would be global.
+    """
+
+    reach = 1
+
+    def __init__(self, width: int, embedding: int, norm: bool) -> None:
+        super().__init__()
+        if norm:
+            raise ValueError("naf blocks have a norm of their own")
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+        self.modulation = nn.Linear(embedding, 2 * width)
+        self.expand = nn.Conv2d(width, 2 * width, 1)
+        self.depthwise = nn.Conv2d(2 * width, 2 * width, 3, padding=1, groups=2 * width)
+        self.mix = nn.Conv2d(width, width, 1)
+        self.widen = nn.Conv2d(width, 2 * width, 1)
+        self.narrow = nn.Conv2d(width, width, 1)
+        for layer in (self.modulation, self.mix, self.narrow):
+            zero(layer)
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        scale, shift = self.modulation(embedding)[:, :, None, None].chunk(2, dim=1)
+        h = self._normalised(x, 0)
+        h = torch.addcmul(shift.to(h.dtype), h, 1 + scale.to(h.dtype))
+        a, b = self.depthwise(self.expand(h)).chunk(2, dim=1)
+        x = x + self.mix(a * b)
+        a, b = self.widen(self._normalised(x, 1)).chunk(2, dim=1)
+        return x + self.narrow(a * b)
+
+    def _normalised(self, x: Tensor, which: int) -> Tensor:
+        """Each pixel's channels normalised by themselves, so that the net stays local."""
+        return self.norms[which](x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+BLOCKS: dict[str, type[ResidualBlock] | type[NAFBlock]] = {
+    "residual": ResidualBlock,
+    "naf": NAFBlock,
+}
+
+
 class Attention(nn.Module):
     """Self-attention over all positions, added to its input."""
 
@@ -153,7 +201,7 @@ class Stage(nn.Module):
         super().__init__()
         width, count = config.widths[level], config.blocks_per_level[level]
         self.blocks = nn.ModuleList(
-            ResidualBlock(width, config.embedding, config.norm) for _ in range(count)
+            BLOCKS[config.block](width, config.embedding, config.norm) for _ in range(count)
         )
         attend = level in config.attention
         self.attention = nn.ModuleList(Attention(width) for _ in range(count if attend else 0))

@@ -3,43 +3,102 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
+
+from ..engine.unet import UNet
+from .settings import Settings
 
 TEMPLATE = """# {name}
 
-A restorekit prior: {parameters}, noise schedule {schedule}, parametrisation {parametrisation}.
+A prior of restorekit: {parameters:.2f} million parameters, kept in half precision.
 
-| trained on | {pictures} pictures (every scale counted) |
+| | |
 |---|---|
-| steps | {steps} of {batch} crops of {crop} x {crop} pixels, {minutes} minutes |
-| held-out PSNR at sigma 15 / 25 / 50, one evaluation | {psnr} dB |
+| network | {network} |
+| sees | {sees} |
+| schedule, parametrisation, objective | {schedule}, {parametrisation}, {objective} |
+| trained on | {photos} pictures, and {held_out} held out |
+| started from | {started_from} |
+| training | {steps:,} steps of {batch} crops of {crop} x {crop} pixels, {minutes} minutes |
 
-Say here whose photos these are, under which licences, and what the prior is not good for.
+## Scores
 
-## Settings
+On held-out pictures, one evaluation at the known noise level, and the variational bound:
 
-```json
+| | |
+|---|---|
+{scores}
+
+## Licence and attribution
+
+{licences}
+
+## Limits
+
+- Trained for white Gaussian noise of a known level; compression, film grain and the patterns of a
+  sensor are outside what it saw.
+- {limit}
+
+## Made with
+
+    restorekit train PHOTOS -o RUN --config run.toml --time-budget {minutes}{init}
+
+where run.toml is
+
+```toml
 {settings}
 ```
 """
 
 
-def write(path: Path, described: dict[str, Any], pictures: int) -> None:
-    """Writes the card of a finished run."""
-    training, network = described["training"], described["network"]
-    psnr = " / ".join(f"{described['scores'][f'psnr_{s}']:.2f}" for s in (15, 25, 50))
-    text = TEMPLATE.format(
+def text(described: dict[str, Any], settings: Settings) -> str:
+    """The card of what `export` describes, in Markdown."""
+    network, photos = settings.network, described["photos"]
+    halo = network.halo
+    kind = f"widths {network.widths}, {network.blocks} {network.block} blocks a level and direction"
+    if network.unshuffle > 1:
+        kind += f", after a pixel-unshuffle by {network.unshuffle}"
+    if network.attention:
+        kind += f", attention on levels {network.attention}"
+    counted = ", ".join(f"{count} {name}" for name, count in described["licences"].items())
+    sees = "everything at once, so large photos are beyond it"
+    if halo is not None:
+        sees = f"{halo} pixels around each pixel: every layer is local, tiles are exact"
+    return TEMPLATE.format(
         name=described["name"],
-        parameters=f"U-Net, widths {network['widths']}, blocks {network['blocks']}",
-        schedule=described["schedule"],
-        parametrisation=described["parametrisation"],
-        pictures=pictures,
+        parameters=sum(p.numel() for p in UNet(network).parameters()) / 1e6,
+        network=kind,
+        sees=sees,
+        schedule=settings.schedule,
+        parametrisation=settings.parametrisation,
+        objective=settings.objective,
+        photos=photos[0] - photos[1],
+        held_out=photos[1] or "none, so that the scores are on pictures it saw",
+        started_from=described["started_from"] or "random weights",
         steps=described["steps"],
-        batch=training["batch"],
-        crop=training["crop"],
+        batch=settings.batch,
+        crop=settings.crop,
         minutes=described["minutes"],
-        psnr=psnr,
-        settings=json.dumps(training, indent=2),
+        init=f" --init {described['started_from']}" if described["started_from"] else "",
+        scores="\n".join(
+            f"| {k.replace('_', ' ')} | {v} |" for k, v in described["scores"].items()
+        ),
+        licences=f"{counted}; `prior-attribution.tsv` names author and source of each."
+        if counted
+        else "Say here whose pictures these are, and under which licences.",
+        limit="Local: it completes texture and edges, not objects."
+        if halo is not None
+        else f"Made for pictures of {settings.crop} x {settings.crop} pixels.",
+        settings=as_toml(settings),
     )
-    path.write_text(text, encoding="utf-8")
+
+
+def as_toml(settings: Settings) -> str:
+    """Settings as `--config` reads them."""
+    values = settings.as_dict()
+    network = values.pop("network")
+
+    def lines(table: dict[str, Any]) -> list[str]:
+        return [f"{key} = {json.dumps(value)}" for key, value in table.items()]
+
+    return "\n".join([*lines(values), "", "[network]", *lines(network)])

@@ -1,14 +1,16 @@
 """Photos for training: decoded once into one memory-mapped file, cropped by step number.
 
-A batch is a pure function of (seed, step), so a resumed run sees what the uninterrupted one
-would have seen, and every process of a distributed run can take its share of the same batch.
+A crop is a pure function of (seed, step, its number in the batch), so a resumed run sees what the
+uninterrupted one would have seen, and the processes of a distributed run share the same batch.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import logging
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from torch import Tensor
 
 from .. import images
 from ..errors import RestorekitError
+from .settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +32,9 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # BT.601
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture in the cache: its place and shape, and whether it is held out."""
+    """One picture in the cache: whose it is, its place and shape, and whether it is held out."""
 
+    photo: int
     offset: int
     height: int
     width: int
@@ -43,6 +47,24 @@ def find(folder: Path) -> list[Path]:
         raise RestorekitError(f"{folder}: not a folder; give a folder of photos to train on")
     suffixes = images.SUFFIXES
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
+
+
+def decoded(files: list[Path], at_once: int = 8) -> Iterator[tuple[Path, np.ndarray]]:
+    """The files that can be read, in order, with their pixels (H, W, 3) uint8; a few ahead."""
+
+    def read(path: Path) -> np.ndarray | None:
+        try:
+            return images.read(path).rgb8()
+        except RestorekitError as error:
+            log.warning("left out: %s", error)
+            return None
+
+    with ThreadPoolExecutor() as pool:
+        for first in range(0, len(files), at_once):
+            some = files[first : first + at_once]
+            for path, pixels in zip(some, pool.map(read, some), strict=True):
+                if pixels is not None:
+                    yield path, pixels
 
 
 def build_cache(
@@ -58,7 +80,9 @@ def build_cache(
     """
     files = find(folder)
     stamp = [[str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns] for p in files]
-    key = hashlib.sha256(json.dumps([stamp, scales, held_out, smallest]).encode()).hexdigest()
+    key = hashlib.sha256(
+        json.dumps([Entry.__match_args__, stamp, scales, held_out, smallest]).encode()
+    ).hexdigest()
     index = cache / "index.json"
     if index.exists():
         saved = json.loads(index.read_text())
@@ -69,12 +93,7 @@ def build_cache(
     seen: dict[str, Path] = {}
     offset = 0
     with open(cache / "pixels.part", "wb") as out:
-        for path in files:
-            try:
-                pixels = images.read(path).rgb8()
-            except RestorekitError as error:
-                log.warning("left out: %s", error)
-                continue
+        for path, pixels in decoded(files):
             digest = hashlib.sha256(pixels.tobytes()).hexdigest()
             if digest in seen:
                 log.warning("left out: %s: the same picture as %s", path, seen[digest])
@@ -90,12 +109,12 @@ def build_cache(
                     continue
                 small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
                 out.write(np.ascontiguousarray(small).tobytes())
-                entries.append(Entry(offset, height, width, aside))
+                entries.append(Entry(len(seen), offset, height, width, aside))
                 offset += small.size
     if not entries:
         raise RestorekitError(f"{folder}: no usable photo of at least {smallest} pixels a side")
     (cache / "pixels.part").replace(cache / "pixels")
-    rows = [[e.offset, e.height, e.width, e.held_out] for e in entries]
+    rows = [dataclasses.astuple(e) for e in entries]
     part = cache / "index.part"
     part.write_text(json.dumps({"key": key, "entries": rows}))
     part.replace(index)
@@ -104,6 +123,8 @@ def build_cache(
 
 class Photos:
     """Random crops of the cached photos, and the held-out ones.
+
+    Where the share held out comes to nothing, photos trained on stand in for the held-out ones.
 
     Args:
         folder, cache: the photos, and where their decoded pixels are kept.
@@ -124,6 +145,8 @@ class Photos:
         seed: int = 0,
     ) -> None:
         entries = build_cache(folder, cache, scales, held_out, crop)
+        self.count = len({e.photo for e in entries})
+        self.count_held_out = len({e.photo for e in entries if e.held_out})
         self.pixels = np.memmap(cache / "pixels", dtype=np.uint8, mode="r")
         self.train = [e for e in entries if not e.held_out] or entries
         self.held_out = [e for e in entries if e.held_out] or entries[: len(scales)]
@@ -131,40 +154,57 @@ class Photos:
         self.cumulative = np.cumsum(areas / areas.sum())
         self.crop, self.grey, self.rotate, self.seed = crop, grey, rotate, seed
 
+    @classmethod
+    def of(cls, settings: Settings, folder: Path, cache: Path) -> Photos:
+        """As a run's settings have it."""
+        return cls(
+            folder,
+            cache,
+            settings.crop,
+            scales=settings.scales,
+            held_out=settings.held_out,
+            grey=settings.grey,
+            rotate=settings.rotate,
+            seed=settings.seed,
+        )
+
     def whole(self, entry: Entry) -> np.ndarray:
         """(H, W, 3) uint8, a view of the cache."""
         size = entry.height * entry.width * 3
         flat = self.pixels[entry.offset : entry.offset + size]
         return flat.reshape(entry.height, entry.width, 3)
 
-    def batch(self, step: int, size: int) -> Tensor:
-        """The crops of a step, (size, 3, crop, crop) uint8; the same for the same step."""
-        rng = np.random.default_rng((self.seed, step))
-        out = np.empty((size, self.crop, self.crop, 3), dtype=np.uint8)
-        for i in range(size):
-            chosen = np.searchsorted(self.cumulative, rng.random(), side="right")
-            entry = self.train[min(int(chosen), len(self.train) - 1)]
-            top = rng.integers(entry.height - self.crop + 1)
-            left = rng.integers(entry.width - self.crop + 1)
-            crop = self.whole(entry)[top : top + self.crop, left : left + self.crop]
-            if rng.random() < 0.5:
-                crop = crop[:, ::-1]
-            if self.rotate:
-                crop = np.rot90(crop, int(rng.integers(4)))
-            if rng.random() < self.grey:
-                crop = np.rint(crop @ LUMA)[..., None]
-            out[i] = crop
+    def crop_of(self, step: int, index: int) -> np.ndarray:
+        """The crop with that number in a step's batch, (crop, crop, 3) uint8."""
+        rng = np.random.default_rng((self.seed, step, index))
+        chosen = np.searchsorted(self.cumulative, rng.random(), side="right")
+        entry = self.train[min(int(chosen), len(self.train) - 1)]
+        top = rng.integers(entry.height - self.crop + 1)
+        left = rng.integers(entry.width - self.crop + 1)
+        crop = self.whole(entry)[top : top + self.crop, left : left + self.crop]
+        if rng.random() < 0.5:
+            crop = crop[:, ::-1]
+        if self.rotate:
+            crop = np.rot90(crop, int(rng.integers(4)))
+        if rng.random() < self.grey:
+            crop = np.broadcast_to(np.rint(crop @ LUMA)[..., None], crop.shape)
+        return crop
+
+    def batch(self, step: int, share: range) -> Tensor:
+        """The crops of a step with those numbers, (len(share), 3, crop, crop) uint8."""
+        out = np.empty((len(share), self.crop, self.crop, 3), dtype=np.uint8)
+        for row, index in zip(out, share, strict=True):
+            row[:] = self.crop_of(step, index)
         return torch.from_numpy(out).permute(0, 3, 1, 2)
 
-    def batches(self, first: int, size: int) -> Iterator[Tensor]:
-        """Batches from a step on, the next one always being prepared in the background."""
-        with ThreadPoolExecutor(1) as pool:
-            ahead = pool.submit(self.batch, first, size)
+    def batches(self, first: int, share: range, ahead: int = 4) -> Iterator[Tensor]:
+        """Batches from a step on, the next ones always being prepared in the background."""
+        with ThreadPoolExecutor(ahead) as pool:
+            coming = deque(pool.submit(self.batch, first + i, share) for i in range(ahead))
             while True:
-                ready = ahead.result()
+                coming.append(pool.submit(self.batch, first + ahead, share))
                 first += 1
-                ahead = pool.submit(self.batch, first, size)
-                yield ready
+                yield coming.popleft().result()
 
     def validation(self, count: int, side: int) -> Tensor:
         """Middle crops of held-out photos, (N, 3, side, side) uint8, N <= count."""
@@ -177,7 +217,7 @@ class Photos:
             top, left = (entry.height - side) // 2, (entry.width - side) // 2
             crops.append(np.array(self.whole(entry)[top : top + side, left : left + side]))
         if not crops:
-            return self.validation(count, self.crop)
+            return self.validation(count, min(side, self.crop))
         return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
 
 

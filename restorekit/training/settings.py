@@ -1,11 +1,9 @@
-"""What a training run is made of, its presets, and how both are read and written."""
+"""What a training run is made of."""
 
 from __future__ import annotations
 
 import dataclasses
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ..engine.denoiser import PARAMETRISATIONS
@@ -14,10 +12,7 @@ from ..engine.schedule import SCHEDULES
 from ..engine.unet import UNetConfig
 from ..errors import RestorekitError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+OPTIMISERS = ("muon", "adamw")
 
 
 @dataclass(frozen=True)
@@ -35,10 +30,15 @@ class Settings:
         scales: the photos are also seen reduced by these factors (area averaging).
         grey: share of crops turned grey, so that the prior knows black-and-white photos.
         rotate: quarter turns besides the flips.
+        jitter, shuffle: see `augment.augmented`; both need kornia.
         held_out: share of files kept for validation.
         batch: crops a step, over all processes.
+        accumulate: parts that each process takes its share of a batch in, to save memory.
+        compile: compile the network first; gains on GPUs, not on CPUs.
         steps: length of the run; a time budget replaces it.
-        rate, betas, weight_decay, warmup, clip: AdamW, linear warm-up, then cosine to zero.
+        optimiser: "muon" (for the convolutions between stem and head; AdamW for the rest) or
+            "adamw" for everything.
+        rate, betas, weight_decay, warmup, clip: linear warm-up, then cosine to zero.
         ema: decay of the exponential moving average of the weights.
         precision: "bfloat16" trains under autocast, "float32" without.
         seed: of the weights, the crops and the noise.
@@ -47,7 +47,7 @@ class Settings:
     network: UNetConfig = field(default_factory=UNetConfig)
     schedule: str = "linear"
     parametrisation: str = "v"
-    objective: str = "v"
+    objective: str = "log_v"
     sigma_data: float = 0.5
     noise: tuple[float, ...] = (0.01, 1.2, 150.0)
     focus: float = 0.85
@@ -55,10 +55,15 @@ class Settings:
     scales: tuple[float, ...] = (1.0, 0.75, 0.5)
     grey: float = 0.1
     rotate: bool = True
+    jitter: float = 0.0
+    shuffle: float = 0.0
     held_out: float = 0.03
     batch: int = 16
+    accumulate: int = 1
+    compile: bool = False
     steps: int = 50_000
-    rate: float = 1e-3
+    optimiser: str = "muon"
+    rate: float = 3e-3
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.01
     warmup: int = 500
@@ -93,6 +98,7 @@ class Settings:
             ("schedule", self.schedule, SCHEDULES),
             ("parametrisation", self.parametrisation, PARAMETRISATIONS),
             ("objective", self.objective, OBJECTIVES),
+            ("optimiser", self.optimiser, OPTIMISERS),
             ("precision", self.precision, ("float32", "bfloat16")),
         )
         for name, value, choices in known:
@@ -102,75 +108,16 @@ class Settings:
             raise RestorekitError(f"objective {self.objective!r} needs learned_variance = true")
         if self.objective in ("vlb", "hybrid") and self.noise:
             raise RestorekitError(f"objective {self.objective!r} needs noise = [] (grid times)")
+        for name in ("grey", "shuffle", "held_out", "jitter", "ema"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise RestorekitError(f"{name} must lie in 0..1")
         if len(self.noise) not in (0, 3) or list(self.noise) != sorted(set(self.noise)):
             raise RestorekitError("noise must be three rising numbers, or [] for grid times")
-        for name in ("batch", "steps", "crop", "rate", "sigma_data", "focus"):
+        for name in ("batch", "accumulate", "steps", "crop", "rate", "sigma_data", "focus"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or value <= 0:
                 raise RestorekitError(f"{name} must be a number above 0, not {value!r}")
+        if self.batch % self.accumulate:
+            raise RestorekitError(f"batch {self.batch} does not divide by accumulate")
         if self.crop % self.network.multiple:
             raise RestorekitError(f"crop must be a multiple of {self.network.multiple}")
-
-
-PRESETS: dict[str, Settings] = {
-    "photo": Settings(),
-    "photo-tiny": Settings(
-        network=UNetConfig(widths=(16, 32, 64), blocks=1), batch=8, crop=48, rate=2e-3
-    ),
-    "scene64": Settings(
-        network=UNetConfig(
-            widths=(64, 128, 192, 256), attention=(2, 3), norm=True, learned_variance=True
-        ),
-        schedule="cosine",
-        parametrisation="eps",
-        objective="hybrid",
-        noise=(),
-        scales=(1.0,),
-        grey=0.0,
-        rotate=False,
-        rate=3e-4,
-        ema=0.9995,
-    ),
-}
-
-
-def read(preset: str, file: Path | None, changes: dict[str, Any]) -> Settings:
-    """A preset, overlaid by a TOML file, overlaid by single changes.
-
-    Raises:
-        RestorekitError: for an unknown preset, an unreadable file or a wrong setting.
-    """
-    if preset not in PRESETS:
-        raise RestorekitError(f"preset {preset!r} is unknown; use {', '.join(PRESETS)}")
-    values = PRESETS[preset].as_dict()
-    if file is not None:
-        try:
-            overlay = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RestorekitError(f"{file}: {error}; expected a TOML file of settings") from error
-        values["network"] |= overlay.pop("network", {})
-        values |= overlay
-    for key, value in changes.items():
-        if key.startswith("network."):
-            values["network"][key.removeprefix("network.")] = value
-        else:
-            values[key] = value
-    return Settings.from_dict(values)
-
-
-def parse_changes(changes: tuple[str, ...]) -> dict[str, Any]:
-    """Settings from KEY=VALUE, the value as TOML has it; "network." reaches into the network.
-
-    Raises:
-        RestorekitError: if one is not of that form.
-    """
-    parsed: dict[str, Any] = {}
-    for change in changes:
-        key, _, text = change.partition("=")
-        try:
-            parsed[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except ValueError as error:
-            if not text.replace("_", "").isalnum():
-                raise RestorekitError(f"--set {change}: write KEY=VALUE, as in batch=8") from error
-            parsed[key.strip()] = text  # a bare word, as in objective=hybrid
-    return parsed

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,53 +16,42 @@ from torch import Tensor, nn
 from .. import priors
 from ..engine.denoiser import NetworkDenoiser
 from ..engine.losses import OBJECTIVES
-from ..engine.schedule import SCHEDULES
-from ..engine.unet import UNet
+from ..engine.schedule import SCHEDULES, Schedule
+from ..engine.unet import UNet, UNetConfig
 from ..errors import RestorekitError
-from . import card, validation
+from . import export, validation
+from .augment import augmented
 from .data import Photos, to_unit
+from .muon import Muon
+from .run import Log, Report, Run
 from .settings import Settings
 
-Report = Callable[[dict[str, Any]], None]
-
-
-def draw_times(settings: Settings, schedule: Any, u: Tensor) -> Tensor:
-    """Times for uniform numbers u (B,): grid times, or the settings' noise distribution."""
-    if not settings.noise:
-        return (u * schedule.T).floor().add(1).clamp(max=schedule.T) / schedule.T
-    low, middle, high = (math.log(s) for s in settings.noise)
-    near = u / settings.focus
-    far = (u - settings.focus) / max(1 - settings.focus, 1e-9)
-    ratio = torch.where(near < 1, low + near * (middle - low), middle + far * (high - middle))
-    return schedule.time_for(ratio.exp())
-
-
-def rate_at(settings: Settings, step: int, progress: float) -> float:
-    """Linear warm-up, then a cosine from the peak to zero at progress 1."""
-    warm = min(1.0, (step + 1) / settings.warmup) if settings.warmup else 1.0
-    return settings.rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+LOG_EVERY = 50  # steps
 
 
 def train(
     settings: Settings,
     data: Path,
-    run: Path,
+    folder: Path,
     *,
     device: str = "cpu",
     init: Path | None = None,
+    cache: Path | None = None,
     minutes: float | None = None,
     save_every: float = 60.0,
     validate_every: float = 600.0,
     name: str = "prior",
     report: Report | None = None,
 ) -> Path:
-    """Trains a prior, or goes on where the run in `run` stopped, and writes its weights there.
+    """Trains a prior, or goes on where the run in `folder` stopped, and writes its weights there.
 
     Args:
-        data: a folder of photos. Decoded once into `run`/cache.
-        run: holds checkpoint.pt, log.jsonl, settings.json, and at the end prior.safetensors
-            and its card.
+        settings: what decides the outcome.
+        data: a folder of photos.
+        folder: of the run; see `Run` for what it holds.
+        device: "cpu", "cuda", ...; several processes started by torchrun share the work.
         init: weights to start from.
+        cache: where the photos are kept decoded, which runs may share; `folder`/cache by default.
         minutes: length of the run by the clock, over all resumptions; replaces settings.steps.
             A resumed run keeps its own unless another is given.
         save_every, validate_every: seconds between checkpoints and validations.
@@ -76,219 +63,224 @@ def train(
     Raises:
         RestorekitError: for unusable data, or a run that was started with other settings.
     """
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    if settings.batch % world:
-        raise RestorekitError(f"batch {settings.batch} does not divide among {world} processes")
-    if world > 1 and not dist.is_initialized():
-        if device.startswith("cuda"):
-            device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
-            torch.cuda.set_device(device)
-        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    rank, world, device = join(device)
     chief = rank == 0
-    if not chief:
-        dist.barrier()  # the first process decodes the photos and writes the settings
-    else:
-        run.mkdir(parents=True, exist_ok=True)
-        _check_settings(settings, run)
-    photos = Photos(
-        data,
-        run / "cache",
-        settings.crop,
-        scales=settings.scales,
-        held_out=settings.held_out,
-        grey=settings.grey,
-        rotate=settings.rotate,
-        seed=settings.seed,
-    )
-    if chief:
-        _write_settings(settings, run)
-        if world > 1:
-            dist.barrier()
+    parts = world * settings.accumulate
+    if settings.batch % parts:
+        raise RestorekitError(f"batch {settings.batch} does not divide into {parts} parts")
+    run = Run(folder)
+    with first_alone(chief, world):  # the first decodes the photos and writes the settings
+        folder.mkdir(parents=True, exist_ok=True)
+        run.check(settings)
+        photos = Photos.of(settings, data, cache or folder / "cache")
+        if chief:
+            run.begin(settings)
 
     schedule = SCHEDULES[settings.schedule]()
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         network = UNet(settings.network).to(device)
-    if init is not None:
-        _start_from(network, init, settings)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    started_from = start_from(network, init, settings) if init is not None else None
     averaged = {k: v.detach().clone() for k, v in network.state_dict().items()}
-    optimiser = torch.optim.AdamW(
-        network.parameters(),
-        lr=settings.rate,
-        betas=settings.betas,
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
-    step, elapsed = 0, 0.0
-    checkpoint = run / "checkpoint.pt"
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+    optimisers = optimisers_for(network, settings)
+    step, elapsed, loss_sum = 0, 0.0, torch.zeros((), device=device)
+    if run.checkpoint.exists():
+        saved = run.load(device)
         network.load_state_dict(saved["network"])
         averaged = saved["averaged"]
-        optimiser.load_state_dict(saved["optimiser"])
+        for optimiser, state in zip(optimisers, saved["optimisers"], strict=True):
+            optimiser.load_state_dict(state)
         step, elapsed = saved["step"], saved["elapsed"]
-        minutes = minutes or saved["minutes"]
-    logfile = _open_log(run / "log.jsonl", step) if chief else None
+        loss_sum, minutes = saved["loss_sum"], minutes or saved["minutes"]
+        started_from = saved["started_from"]
+    log = Log(run, step, report) if chief else None
 
-    def emit(row: dict[str, Any]) -> None:
-        if logfile is not None:
-            logfile.write(json.dumps(row) + "\n")
-            logfile.flush()
-            if report is not None:
-                report(row)
+    def save() -> None:
+        state = {
+            "network": network.state_dict(),
+            "averaged": averaged,
+            "optimisers": [optimiser.state_dict() for optimiser in optimisers],
+            "step": step,
+            "elapsed": elapsed,
+            "minutes": minutes,
+            "loss_sum": loss_sum,
+            "photos": [photos.count, photos.count_held_out],
+            "started_from": started_from,
+        }
+        run.save(state)
 
-    def denoiser_of(state: dict[str, Tensor]) -> NetworkDenoiser:
+    def validate() -> None:
         copy = UNet(settings.network).to(device)
-        copy.load_state_dict(state)
-        parts = settings.parametrisation, settings.sigma_data
-        return NetworkDenoiser(copy, schedule, *parts).requires_grad_(False).eval()
+        copy.load_state_dict(averaged)
+        kind = settings.parametrisation, settings.sigma_data, precision
+        denoiser = NetworkDenoiser(copy.eval().requires_grad_(False), schedule, *kind)
+        scores = validation.scores(denoiser, photos, device)
+        validation.draw(denoiser, photos, device, run.pictures / f"{step:07}.png")
+        if log is not None:
+            log({"step": step, **scores})
 
-    replica: nn.Module = nn.parallel.DistributedDataParallel(network) if world > 1 else network
+    precision = getattr(torch, settings.precision)
+    replica: nn.Module = network
+    if settings.compile:
+        replica = torch.compile(replica)  # type: ignore[assignment]
+    if world > 1:
+        replica = nn.parallel.DistributedDataParallel(replica)
     denoiser = NetworkDenoiser(
-        replica,
-        schedule,
-        settings.parametrisation,
-        settings.sigma_data,
-        precision=getattr(torch, settings.precision),
+        replica, schedule, settings.parametrisation, settings.sigma_data, precision
     )
     objective = OBJECTIVES[settings.objective]
-    share = slice(rank * settings.batch // world, (rank + 1) * settings.batch // world)
+    share = range(rank * settings.batch // world, (rank + 1) * settings.batch // world)
+    part = len(share) // settings.accumulate
     began = time.monotonic() - elapsed
-    last_save = last_validation = time.monotonic()
-    recent: list[Tensor] = []
-    started, first = time.monotonic(), step
+    last_row = last_save = last_validation = time.monotonic()
 
-    for pixels in photos.batches(step, settings.batch):
-        elapsed = _shared(time.monotonic() - began, world)
+    for pixels in photos.batches(step, share):
+        elapsed = first_clock(time.monotonic() - began, world)
         progress = elapsed / (60 * minutes) if minutes else step / settings.steps
         if progress >= 1:
             break
-        x_0 = to_unit(pixels.to(device, non_blocking=True))
         # Everything random in a step follows from its number: resuming needs no saved state.
-        source = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
-        offsets = torch.rand(settings.batch, generator=source) + torch.arange(settings.batch)
-        t = draw_times(settings, schedule, offsets.double() / settings.batch)
-        eps = torch.randn(x_0.shape, generator=source).to(device, non_blocking=True)
-        for group in optimiser.param_groups:
-            group["lr"] = rate_at(settings, step, progress)
-        loss = objective(denoiser, x_0[share], t[share], eps[share]).mean()
-        optimiser.zero_grad()
-        loss.backward()
+        seed = settings.seed * 1_000_003 + step
+        x_0 = to_unit(pixels.to(device, non_blocking=True))
+        x_0 = augmented(x_0, settings.jitter, settings.shuffle, seed * world + rank)
+        t = draw_times(settings, schedule, seed)[share.start : share.stop]
+        eps = draw_noise(settings, x_0, seed)[share.start : share.stop]
+
+        for first in range(0, len(share), part):
+            some = slice(first, first + part)
+            synchronise = world == 1 or first + part == len(share)
+            with contextlib.nullcontext() if synchronise else replica.no_sync():  # type: ignore[operator]
+                loss = objective(denoiser, x_0[some], t[some], eps[some]).sum() / len(share)
+                loss.backward()
+            loss_sum += loss.detach()
         nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-        optimiser.step()
-        decay = min(settings.ema, (1 + step) / (10 + step))
-        with torch.no_grad():
-            torch._foreach_lerp_(
-                list(averaged.values()), list(network.state_dict().values()), 1 - decay
-            )
+        for optimiser in optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate_at(settings, step, progress)
+            optimiser.step()
+            optimiser.zero_grad()
+        average(averaged, network, min(settings.ema, (1 + step) / (10 + step)))
         step += 1
-        recent.append(loss.detach())
-        if step % 50 == 0:
-            losses = torch.stack(recent).mean().reshape(1)
-            recent.clear()
-            if world > 1:
-                dist.all_reduce(losses)
-            row = {"step": step, "loss": losses.item() / world, "elapsed": round(elapsed, 1)}
-            speed = (step - first) * settings.batch / (time.monotonic() - started)
-            emit(row | {"progress": round(progress, 4), "images_per_second": round(speed, 1)})
+
         now = time.monotonic()
+        if step % LOG_EVERY == 0:
+            if world > 1:
+                dist.all_reduce(loss_sum)
+            speed = LOG_EVERY * settings.batch / (now - last_row)
+            mean = loss_sum.item() / LOG_EVERY / world
+            loss_sum.zero_()
+            row = {"step": step, "loss": mean, "elapsed": round(elapsed, 1)}
+            if log is not None:
+                log(row | {"progress": round(progress, 4), "images_per_second": round(speed, 1)})
+            last_row = now
         if chief and now - last_save > save_every:
-            _save(checkpoint, network, averaged, optimiser, step, now - began, minutes)
+            save()
             last_save = now
         if chief and now - last_validation > validate_every:
-            scores = validation.scores(denoiser_of(averaged), photos, device)
-            emit({"step": step, **scores})
-            last_validation = time.monotonic()
+            validate()
+            last_validation = last_row = time.monotonic()
             began += last_validation - now  # a validation is not training time
 
-    final = run / "prior.safetensors"
-    if chief:
-        _save(checkpoint, network, averaged, optimiser, step, elapsed, minutes)
-        finished = denoiser_of(averaged)
-        scores = validation.scores(finished, photos, device)
-        emit({"step": step, **scores})
-        described = {
-            "name": name,
-            **_for_loading(settings),
-            "training": settings.as_dict(),
-            "steps": step,
-            "minutes": round(elapsed / 60, 1),
-            "scores": scores,
-        }
-        priors.save(final, averaged, described)
-        card.write(run / "prior.md", described, len(photos.train))
+    if log is not None:
+        save()
+        validate()
+        log.close()
+        export.export(run, name, data)
     if world > 1:
         dist.barrier()
         dist.destroy_process_group()
-    return final
+    return run.weights
 
 
-def _for_loading(settings: Settings) -> dict[str, Any]:
-    everything = settings.as_dict()
-    return {k: everything[k] for k in ("network", "schedule", "parametrisation", "sigma_data")}
+def draw_times(settings: Settings, schedule: Schedule, seed: int) -> Tensor:
+    """A time for each crop of a step, (batch,): stratified, so that every batch has them all.
+
+    Grid times where the settings name no noise, else log-uniform noise levels.
+    """
+    source = torch.Generator().manual_seed(seed)
+    offsets = torch.rand(settings.batch, generator=source, dtype=torch.float64)
+    u = (torch.arange(settings.batch) + offsets) / settings.batch
+    if not settings.noise:
+        return (u * schedule.T).floor().add(1).clamp(max=schedule.T) / schedule.T
+    low, middle, high = (math.log(s) for s in settings.noise)
+    near = u / settings.focus
+    far = (u - settings.focus) / max(1 - settings.focus, 1e-9)
+    ratio = torch.where(near < 1, low + near * (middle - low), middle + far * (high - middle))
+    return schedule.time_for(ratio.exp())
 
 
-def _check_settings(settings: Settings, run: Path) -> None:
-    """Refuses to go on with a run of other settings."""
-    file = run / "settings.json"
-    wanted = json.loads(json.dumps(settings.as_dict()))
-    if file.exists() and json.loads(file.read_text()) != wanted:
-        raise RestorekitError(
-            f"{run}: holds a run with other settings; give the same ones or a new folder"
-        )
+def draw_noise(settings: Settings, like: Tensor, seed: int) -> Tensor:
+    """eps for the whole batch of a step, drawn on the device."""
+    source = torch.Generator(like.device).manual_seed(seed)
+    shape = settings.batch, *like.shape[1:]
+    return torch.randn(shape, generator=source, device=like.device)
 
 
-def _write_settings(settings: Settings, run: Path) -> None:
-    part = run / "settings.part"
-    part.write_text(json.dumps(settings.as_dict(), indent=2) + "\n")
-    part.replace(run / "settings.json")
+def rate_at(settings: Settings, step: int, progress: float) -> float:
+    """Linear warm-up, then a cosine from the peak to zero at progress 1."""
+    warm = min(1.0, (step + 1) / settings.warmup) if settings.warmup else 1.0
+    return settings.rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
-def _start_from(network: UNet, init: Path, settings: Settings) -> None:
-    """Copies the weights of a prior of the same making."""
+def optimisers_for(network: UNet, settings: Settings) -> list[torch.optim.Optimizer]:
+    """AdamW, beside Muon for the convolutions between stem and head where the settings say so."""
+    ends = {id(p) for layer in (network.stem, network.head) for p in layer.parameters()}
+    dense = [p for p in network.parameters() if p.ndim == 4 and p.shape[1] > 1]
+    muon = settings.optimiser == "muon"
+    matrices = [p for p in dense if muon and id(p) not in ends]
+    taken = {id(p) for p in matrices}
+    rest = [p for p in network.parameters() if id(p) not in taken]
+    decay = settings.weight_decay
+    adam = torch.optim.AdamW(
+        rest, settings.rate, betas=settings.betas, weight_decay=decay, fused=True
+    )
+    return [adam, Muon(matrices, settings.rate, weight_decay=decay)] if matrices else [adam]
+
+
+@torch.no_grad()
+def average(averaged: dict[str, Tensor], network: nn.Module, decay: float) -> None:
+    """The exponential moving average of the weights, a step further."""
+    current = list(network.state_dict().values())
+    torch._foreach_lerp_(list(averaged.values()), current, 1 - decay)
+
+
+def start_from(network: UNet, init: Path, settings: Settings) -> str:
+    """Copies the weights of a prior of the same making; returns its name."""
     described = priors.read_metadata(init)
-    mine = json.loads(json.dumps(_for_loading(settings)))
+    theirs = described | {"network": UNetConfig(**described["network"])}
     for name in ("network", "parametrisation", "sigma_data"):
-        if described[name] != mine[name]:
+        if theirs[name] != getattr(settings, name):
             raise RestorekitError(f"{init}: its {name} differs from the settings'; train anew")
     network.load_state_dict(priors.load(init).network.state_dict())
+    return str(described.get("name", init.stem))
 
 
-def _open_log(path: Path, step: int) -> Any:
-    """The log, without the rows that a resumed run is about to write again."""
-    kept = []
-    if path.exists():
-        for line in path.read_text().splitlines():
-            with contextlib.suppress(ValueError):  # a line torn by a kill
-                if json.loads(line)["step"] <= step:
-                    kept.append(line + "\n")
-    path.write_text("".join(kept))
-    return open(path, "a")
+def join(device: str) -> tuple[int, int, str]:
+    """Rank, number of processes and device of this one, as torchrun set them up."""
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if world == 1:
+        return rank, world, device
+    cuda = device.startswith("cuda")
+    if cuda:
+        device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+        torch.cuda.set_device(device)
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if cuda else "gloo")
+    return rank, world, device
 
 
-def _save(
-    path: Path,
-    network: nn.Module,
-    averaged: dict[str, Tensor],
-    optimiser: torch.optim.Optimizer,
-    step: int,
-    elapsed: float,
-    minutes: float | None,
-) -> None:
-    part = path.with_suffix(".part")
-    state = {
-        "network": network.state_dict(),
-        "averaged": averaged,
-        "optimiser": optimiser.state_dict(),
-        "step": step,
-        "elapsed": elapsed,
-        "minutes": minutes,
-    }
-    torch.save(state, part)
-    part.replace(path)
+@contextlib.contextmanager
+def first_alone(chief: bool, world: int) -> Any:
+    """The first process goes through the block before the others do."""
+    if not chief:
+        dist.barrier()
+    yield
+    if chief and world > 1:
+        dist.barrier()
 
 
-def _shared(seconds: float, world: int) -> float:
+def first_clock(seconds: float, world: int) -> float:
     """The first process's clock, so that all stop at the same step."""
     if world == 1:
         return seconds

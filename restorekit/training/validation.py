@@ -1,36 +1,82 @@
-"""What a prior is worth: PSNR on held-out photos at three noise levels."""
+"""What a prior is worth: PSNR and bits on held-out photos, and pictures to look at."""
 
 from __future__ import annotations
 
-import torch
+from pathlib import Path
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import images
 from ..engine.denoiser import NetworkDenoiser
+from ..engine.losses import bits_per_dimension
+from ..engine.noise import Noise
+from ..engine.sampler import STEPS, karras, sample, times_for
+from ..units import from_engine
 from .data import Photos, to_unit
 
 SIGMAS = (15, 25, 50)  # of 255
+CROPS, SIDE = 32, 128
+BOUND_CROPS, BOUND_TERMS = 16, 25
+SAMPLES, SAMPLE_STEPS = 16, 25
+
+
+def noisy(x_0: Tensor, sigma: float, denoiser: NetworkDenoiser) -> tuple[Tensor, Tensor]:
+    """x_t of crops with noise of deviation `sigma` of 255, always the same, and its t."""
+    t = denoiser.schedule.time_for(2 * sigma / 255)
+    eps = Noise(0, f"sigma {sigma}").like(x_0)
+    return denoiser.schedule.diffuse(x_0, t, eps), t
 
 
 @torch.no_grad()
-def mean_squared_error(
-    denoiser: NetworkDenoiser, photos: Photos, noise_to_signal: float, device: str, side: int
-) -> torch.Tensor:
-    """E|x_0 - E[x_0 | x_t]|^2 of each held-out crop, (N,)."""
-    x_0 = to_unit(photos.validation(32, side)).to(device)
-    source = torch.Generator().manual_seed(0)
-    eps = torch.randn(x_0.shape, generator=source).to(device)
-    t = denoiser.schedule.time_for(noise_to_signal)
-    x_t = denoiser.schedule.diffuse(x_0, t, eps)
-    errors = [
-        (denoiser(x, t).x_0 - y).square().flatten(1).mean(1)
-        for x, y in zip(x_t.split(8), x_0.split(8), strict=True)
-    ]
-    return torch.cat(errors)
-
-
 def scores(denoiser: NetworkDenoiser, photos: Photos, device: str) -> dict[str, float]:
-    """Mean PSNR in dB at sigma 15, 25 and 50 (of 255), one network evaluation each."""
+    """Mean PSNR in dB at sigma 15, 25 and 50, one evaluation each, and bits per dimension.
+
+    The bits are the variational bound on crops of the training's size, from a few of its terms.
+    """
+    x_0 = to_unit(photos.validation(CROPS, SIDE)).to(device)
     found = {}
     for sigma in SIGMAS:
-        mse = mean_squared_error(denoiser, photos, 2 * sigma / 255, device, side=128)
-        found[f"psnr_{sigma}"] = round((10 * torch.log10(4 / mse)).mean().item(), 3)
-    return found
+        x_t, t = noisy(x_0, sigma, denoiser)
+        errors = [
+            (denoiser(x, t).x_0 - y).square().flatten(1).mean(1)
+            for x, y in zip(x_t.split(8), x_0.split(8), strict=True)
+        ]
+        found[f"psnr_{sigma}"] = round((10 * torch.log10(4 / torch.cat(errors))).mean().item(), 3)
+    crops = to_unit(photos.validation(BOUND_CROPS, photos.crop)).to(device)
+    bits = bits_per_dimension(denoiser, crops, Noise(0, "bits").like, steps=BOUND_TERMS)
+    return found | {"bits_per_dimension": round(bits.mean().item(), 3)}
+
+
+@torch.no_grad()
+def draw(denoiser: NetworkDenoiser, photos: Photos, device: str, path: Path) -> None:
+    """Two PNGs: held-out crops, noisy and denoised at every sigma; and, below `path`, samples."""
+    x_0 = to_unit(photos.validation(4, SIDE)).to(device)
+    columns = [x_0]
+    for sigma in SIGMAS:
+        x_t, t = noisy(x_0, sigma, denoiser)
+        columns += [x_t / float(denoiser.schedule(t)[0]), denoiser(x_t, t).x_0]
+    denoised = torch.stack(columns, dim=1).flatten(0, 1)
+    times = times_for(
+        denoiser.schedule,
+        SAMPLE_STEPS,
+        grid=karras,
+        end=float(denoiser.schedule.time_for(0.02)),
+    )
+    noise = Noise(0, "samples")
+    x_t = noise.normal((SAMPLES, denoiser.channels, photos.crop, photos.crop)).to(device)
+    samples = sample(denoiser, x_t, times, step=STEPS["dpmpp_2m"], noise=noise)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for target, pictures, across in (
+        (path, denoised, len(columns)),
+        (path.with_name(f"{path.stem}-samples.png"), samples, 8),
+    ):
+        images.write(target, images.Photo(from_engine(sheet(pictures, across), np.dtype(np.uint8))))
+
+
+def sheet(pictures: Tensor, across: int) -> Tensor:
+    """(N, C, H, W) as one picture (1, C, rows H, across W), row by row; N a multiple of across."""
+    n, c, h, w = pictures.shape
+    grid = pictures.reshape(n // across, across, c, h, w).permute(2, 0, 3, 1, 4)
+    return grid.reshape(1, c, n // across * h, across * w)

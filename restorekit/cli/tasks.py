@@ -1,10 +1,9 @@
-"""The command line. Thin: it parses, calls, prints; the tasks' commands come from the plugins."""
+"""Every task's own command, and its benchmark's, made from what the task says of itself."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import __version__, plugins
-from .errors import RestorekitError
-from .progress import Bar
-from .task import Task, resolve
+from .. import plugins
+from ..errors import RestorekitError
+from ..progress import Bar
+from ..task import Task, resolve
 
 if TYPE_CHECKING:
-    from .restorer import Choices
+    from ..restorer import Choices
 
 SOME_FAILED = 3
 PATH = click.Path(path_type=Path)
@@ -55,15 +54,20 @@ def common_options() -> list[click.Parameter]:
             ["--device"], default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."
         ),
         click.Option(["--precision"], type=precisions, default="float32", show_default=True),
+        click.Option(
+            ["--ensemble"],
+            **FLAG,
+            help="Average the prior over 8 flips and turns: a little better, 8 times the cost.",
+        ),
         click.Option(["--debug"], **FLAG, help="Show tracebacks."),
     ]
 
 
 def choices_from(values: dict[str, Any], mode: str) -> Choices:
     """Takes the common options out of a command's values."""
-    from .restorer import Choices
+    from ..restorer import Choices
 
-    names = ("method", "sampler", "steps", "prior", "seed", "device", "precision")
+    names = ("method", "sampler", "steps", "prior", "seed", "device", "precision", "ensemble")
     values.pop("debug")
     return Choices(mode=values.pop("mode") or mode, **{n: values.pop(n) for n in names})
 
@@ -102,8 +106,8 @@ def task_command(task: Task) -> click.Command:
         on_exists = values.pop("on_exists")
         if samples > 1 and values["mode"] == "fidelity":
             raise RestorekitError("--samples needs --mode perceptual; fidelity has one answer")
-        from . import folder
-        from .restorer import Restorer
+        from .. import folder
+        from ..restorer import Restorer
 
         choices = choices_from(values, "perceptual" if samples > 1 else "fidelity")
         options = resolve(task, values)
@@ -158,8 +162,8 @@ def trial_command(task: Task) -> click.Command:
     ]
 
     def command(folder: Path, json_file: Path | None, **values: Any) -> None:
-        from .benchmark import benchmark
-        from .restorer import Restorer
+        from ..benchmark import benchmark
+        from ..restorer import Restorer
 
         if not folder.is_dir():
             raise RestorekitError(f"{folder}: not a folder; give a folder of clean photos")
@@ -197,6 +201,18 @@ def trial_command(task: Task) -> click.Command:
     )
 
 
+def write_text(path: Path, text: str) -> None:
+    """Whole or not at all. Raises RestorekitError if it cannot be written."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise RestorekitError(f"{path}: {error.strerror}; choose another file") from error
+
+
 class TaskCommands(click.Group):
     """A group whose further commands are the installed tasks."""
 
@@ -213,176 +229,3 @@ class TaskCommands(click.Group):
             return own
         task = plugins.registry().tasks.get(cmd_name)
         return None if task is None else self.make(task)
-
-
-cli = TaskCommands(
-    task_command,
-    name="restorekit",
-    help="Restore photos with a diffusion prior.",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-click.version_option(__version__, prog_name="restorekit")(cli)
-cli.add_command(
-    TaskCommands(
-        trial_command,
-        name="benchmark",
-        help="Degrade clean photos, restore them, and score beside a classical baseline.",
-    )
-)
-
-
-@cli.command("evaluate")
-@click.argument("restored", type=PATH)
-@click.argument("reference", type=PATH)
-@click.option("--luma", is_flag=True, help="Score BT.601 luma alone.")
-@click.option("--crop-border", type=click.IntRange(0), default=0, help="Pixels not scored.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
-def evaluate(
-    restored: Path,
-    reference: Path,
-    luma: bool,
-    crop_border: int,
-    as_json: bool,
-    as_csv: bool,
-    debug: bool,
-) -> None:
-    """PSNR and SSIM of a restored photo, or of a folder's, matched to references by name."""
-    from . import evaluation
-
-    report = evaluation.evaluate(restored, reference, luma=luma, crop_border=crop_border)
-    if as_json:
-        click.echo(json.dumps(report, indent=1))
-    else:
-        click.echo(evaluation.as_csv(report) if as_csv else evaluation.as_table(report), nl=False)
-
-
-@cli.command("train")
-@click.argument("data", type=PATH)
-@click.option("-o", "--output", required=True, type=PATH, help="Folder of the run; resumed if old.")
-@click.option("--preset", default="photo", show_default=True, help="photo, photo-tiny, scene64.")
-@click.option("--config", type=PATH, help="TOML file of settings over the preset.")
-@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
-@click.option("--time-budget", type=click.FloatRange(0, min_open=True), help="Minutes to train.")
-@click.option("--init", type=PATH, help="Weights to start from.")
-@click.option("--name", default="prior", show_default=True, help="Name of the prior.")
-@click.option("--device", default="auto", show_default=True)
-@click.option("--quiet", is_flag=True, help="Print errors only.")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
-def train(
-    data: Path,
-    output: Path,
-    preset: str,
-    config: Path | None,
-    changes: tuple[str, ...],
-    time_budget: float | None,
-    init: Path | None,
-    name: str,
-    device: str,
-    quiet: bool,
-    debug: bool,
-) -> None:
-    """Train a prior on a folder of photos; run again to resume."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    from .restorer import find_device, find_prior
-    from .training import settings, trainer
-
-    wanted = settings.read(preset, config, settings.parse_changes(changes))
-
-    def report(row: dict[str, Any]) -> None:
-        if not quiet:
-            click.echo("  ".join(f"{k} {v:.5g}" for k, v in row.items()), err=True)
-
-    written = trainer.train(
-        wanted,
-        data,
-        output,
-        device=str(find_device(device)),
-        init=None if init is None else find_prior(str(init)),
-        minutes=time_budget,
-        name=name,
-        report=report,
-    )
-    click.echo(str(written))
-
-
-@cli.group("priors")
-def priors_group() -> None:
-    """The priors there are."""
-
-
-@priors_group.command("list")
-def priors_list() -> None:
-    """Names and files of all installed priors."""
-    for name, path in sorted(plugins.registry().offered("prior").items()):
-        click.echo(f"{name:16} {path.stat().st_size / 1e6:6.1f} MB  {path}")
-
-
-@priors_group.command("show")
-@click.argument("name")
-def priors_show(name: str) -> None:
-    """What a prior is: its card, or what its weights file says."""
-    from . import priors
-    from .restorer import find_prior
-
-    path = find_prior(name)
-    described = priors.read_metadata(path)
-    card = path.with_suffix(".md")
-    click.echo(
-        card.read_text(encoding="utf-8") if card.exists() else json.dumps(described, indent=1)
-    )
-
-
-@cli.command("plugins")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_plugins(as_json: bool) -> None:
-    """The installed plugins, what they offer, and which are broken."""
-    found = plugins.registry().plugins
-    if as_json:
-        click.echo(json.dumps([vars(p) for p in found], indent=1))
-        return
-    for p in found:
-        offers = ", ".join([*p.tasks, *(h.removeprefix("restorekit_") for h in p.hooks)])
-        state = f"BROKEN: {p.problem}" if p.problem else offers
-        click.echo(f"{p.name:16} {p.package} {p.version:10} {state}")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Whole or not at all. Raises RestorekitError if it cannot be written."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise RestorekitError(f"{path}: {error.strerror}; choose another file") from error
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line; returns the exit code.
-
-    0: done; 1: an error; 2: wrong usage; 3: some of several photos failed; 130: interrupted.
-    """
-    arguments = sys.argv[1:] if arguments is None else arguments
-    try:
-        code = cli.main(arguments, prog_name="restorekit", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        return 0
-    except click.ClickException as error:
-        click.echo(f"restorekit: {' '.join(error.format_message().split())}", err=True)
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("restorekit: interrupted", err=True)
-        return 130
-    except Exception as error:
-        if "--debug" in arguments:
-            raise
-        message = " ".join(str(error).split())
-        if not isinstance(error, RestorekitError):
-            message = f"internal error: {type(error).__name__}: {message}; see --debug"
-        click.echo(f"restorekit: {message}", err=True)
-        return 1
-    return code if isinstance(code, int) else 0

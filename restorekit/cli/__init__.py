@@ -1,0 +1,58 @@
+"""The command line. Thin: it parses, calls, prints; the tasks' commands come from the plugins."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from .. import __version__
+from ..errors import RestorekitError
+from .reports import evaluate, list_plugins, priors_group
+from .tasks import TaskCommands, task_command, trial_command
+from .training import train
+
+cli = TaskCommands(
+    task_command,
+    name="restorekit",
+    help="Restore photos with a diffusion prior.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+click.version_option(__version__, prog_name="restorekit")(cli)
+cli.add_command(
+    TaskCommands(
+        trial_command,
+        name="benchmark",
+        help="Degrade clean photos, restore them, and score beside a classical baseline.",
+    )
+)
+for _command in (evaluate, train, priors_group, list_plugins):
+    cli.add_command(_command)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; returns the exit code.
+
+    0: done; 1: an error; 2: wrong usage; 3: some of several photos failed; 130: interrupted.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = cli.main(arguments, prog_name="restorekit", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
+    except click.ClickException as error:
+        click.echo(f"restorekit: {' '.join(error.format_message().split())}", err=True)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("restorekit: interrupted", err=True)
+        return 130
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        message = " ".join(str(error).split())
+        if not isinstance(error, RestorekitError):
+            message = f"internal error: {type(error).__name__}: {message}; see --debug"
+        click.echo(f"restorekit: {message}", err=True)
+        return 1
+    return code if isinstance(code, int) else 0

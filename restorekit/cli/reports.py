@@ -1,0 +1,121 @@
+"""Commands that restore nothing: scores of files, and what is installed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from .. import plugins
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command("evaluate")
+@click.argument("restored", type=PATH)
+@click.argument("reference", type=PATH)
+@click.option("--luma", is_flag=True, help="Score BT.601 luma alone.")
+@click.option("--crop-border", type=click.IntRange(0), default=0, help="Pixels not scored.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def evaluate(
+    restored: Path,
+    reference: Path,
+    luma: bool,
+    crop_border: int,
+    as_json: bool,
+    as_csv: bool,
+    debug: bool,
+) -> None:
+    """PSNR and SSIM of a restored photo, or of a folder's, matched to references by name."""
+    from .. import evaluation
+
+    report = evaluation.evaluate(restored, reference, luma=luma, crop_border=crop_border)
+    if as_json:
+        click.echo(json.dumps(report, indent=1))
+    else:
+        click.echo(evaluation.as_csv(report) if as_csv else evaluation.as_table(report), nl=False)
+
+
+@click.group("priors")
+def priors_group() -> None:
+    """The priors there are."""
+
+
+@priors_group.command("list")
+def priors_list() -> None:
+    """Names and files of all installed priors."""
+    for name, path in sorted(plugins.registry().offered("prior").items()):
+        click.echo(f"{name:16} {path.stat().st_size / 1e6:6.1f} MB  {path}")
+
+
+@priors_group.command("show")
+@click.argument("name")
+def priors_show(name: str) -> None:
+    """What a prior is: its card, or what its weights file says."""
+    from .. import priors
+    from ..restorer import find_prior
+
+    path = find_prior(name)
+    described = priors.read_metadata(path)
+    card = path.with_suffix(".md")
+    click.echo(
+        card.read_text(encoding="utf-8") if card.exists() else json.dumps(described, indent=1)
+    )
+
+
+@priors_group.command("bits")
+@click.argument("name")
+@click.argument("pictures", type=PATH)
+@click.option(
+    "--terms",
+    type=click.IntRange(2),
+    default=100,
+    show_default=True,
+    help="Terms of the bound that are evaluated.",
+)
+@click.option("--limit", type=click.IntRange(1), help="Take that many pictures at most.")
+@click.option("--device", default="auto", show_default=True)
+@click.option("--precision", default="float32", show_default=True)
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def priors_bits(
+    name: str,
+    pictures: Path,
+    terms: int,
+    limit: int | None,
+    device: str,
+    precision: str,
+    debug: bool,
+) -> None:
+    """Bits per dimension that a prior needs for pictures: the variational bound."""
+    from ..evaluation import bits
+    from ..restorer import find_device, find_prior
+
+    found = bits(
+        find_prior(name),
+        pictures,
+        terms=terms,
+        limit=limit,
+        device=str(find_device(device)),
+        precision=precision,
+    )
+    click.echo(
+        f"{found.mean:.4f} bits per dimension, standard error {found.error:.4f}, "
+        f"{found.pictures} pictures of {found.side} x {found.side}"
+    )
+
+
+@click.command("plugins")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_plugins(as_json: bool) -> None:
+    """The installed plugins, what they offer, and which are broken."""
+    found = plugins.registry().plugins
+    if as_json:
+        click.echo(json.dumps([vars(p) for p in found], indent=1))
+        return
+    for p in found:
+        offers = ", ".join([*p.tasks, *(h.removeprefix("restorekit_") for h in p.hooks)])
+        state = f"BROKEN: {p.problem}" if p.problem else offers
+        click.echo(f"{p.name:16} {p.package} {p.version:10} {state}")

@@ -1,0 +1,90 @@
+"""`restorekit train`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from ..errors import RestorekitError
+from ..progress import TrainingBar
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command("train")
+@click.argument("data", type=PATH, required=False)
+@click.option("-o", "--output", required=True, type=PATH, help="Folder of the run; resumed if old.")
+@click.option(
+    "--preset", default="photo-b", show_default=True, help="photo-b, photo-s, scene64, cifar10."
+)
+@click.option("--config", type=PATH, help="TOML file of settings over the preset.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
+@click.option("--time-budget", type=click.FloatRange(0, min_open=True), help="Minutes to train.")
+@click.option("--init", help="Weights to start from: a prior, a file or a run.")
+@click.option("--cache", type=PATH, help="Where the photos are kept decoded; runs may share it.")
+@click.option(
+    "--save-every",
+    type=click.FloatRange(0),
+    default=60,
+    show_default=True,
+    help="Seconds between checkpoints.",
+)
+@click.option(
+    "--validate-every",
+    type=click.FloatRange(0),
+    default=600,
+    show_default=True,
+    help="Seconds between validations.",
+)
+@click.option("--export", is_flag=True, help="Only write the weights that the run has come to.")
+@click.option("--name", default="prior", show_default=True, help="Name of the prior.")
+@click.option("--device", default="auto", show_default=True)
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def train(
+    data: Path | None,
+    output: Path,
+    preset: str,
+    config: Path | None,
+    changes: tuple[str, ...],
+    time_budget: float | None,
+    init: str | None,
+    cache: Path | None,
+    save_every: float,
+    validate_every: float,
+    export: bool,
+    name: str,
+    device: str,
+    quiet: bool,
+    debug: bool,
+) -> None:
+    """Train a prior on a folder of photos; run again to resume."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    from ..restorer import find_device, find_prior
+    from ..training import presets, trainer
+    from ..training.export import export as write_weights
+    from ..training.run import Run
+
+    if export:
+        click.echo(str(write_weights(Run(output), name, data)))
+        return
+    if data is None:
+        raise RestorekitError("give a folder of photos to train on")
+    settings = presets.read(preset, config, presets.parse_changes(changes))
+    with TrainingBar(quiet) as bar:
+        written = trainer.train(
+            settings,
+            data,
+            output,
+            device=str(find_device(device)),
+            init=None if init is None else find_prior(init),
+            cache=cache,
+            minutes=time_budget,
+            save_every=save_every,
+            validate_every=validate_every,
+            name=name,
+            report=bar,
+        )
+    click.echo(str(written))

@@ -1,0 +1,93 @@
+"""Named settings, and how a command line changes them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..engine.unet import UNetConfig
+from ..errors import RestorekitError
+from .settings import Settings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PRESETS: dict[str, Settings] = {
+    "photo-b": Settings(),
+    "photo-s": Settings(network=UNetConfig(widths=(16, 32, 64, 128), blocks=(1, 1, 2, 2))),
+    "scene64": Settings(
+        network=UNetConfig(
+            widths=(64, 128, 256),
+            blocks=2,
+            attention=(1, 2),
+            norm=True,
+            unshuffle=2,
+            learned_variance=True,
+        ),
+        schedule="cosine",
+        objective="hybrid",
+        noise=(),
+        scales=(1.0,),
+        grey=0.0,
+        rotate=False,
+    ),
+    "cifar10": Settings(
+        network=UNetConfig(
+            widths=(128, 256, 256), blocks=3, attention=(1,), norm=True, learned_variance=True
+        ),
+        schedule="cosine",
+        objective="hybrid",
+        noise=(),
+        crop=32,
+        scales=(1.0,),
+        grey=0.0,
+        rotate=False,
+        batch=128,
+        ema=0.9999,
+    ),
+}
+
+
+def read(preset: str, file: Path | None, changes: dict[str, Any]) -> Settings:
+    """A preset, overlaid by a TOML file, overlaid by single changes.
+
+    Raises:
+        RestorekitError: for an unknown preset, an unreadable file or a wrong setting.
+    """
+    if preset not in PRESETS:
+        raise RestorekitError(f"preset {preset!r} is unknown; use {', '.join(PRESETS)}")
+    values = PRESETS[preset].as_dict()
+    if file is not None:
+        try:
+            overlay = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RestorekitError(f"{file}: {error}; expected a TOML file of settings") from error
+        values["network"] |= overlay.pop("network", {})
+        values |= overlay
+    for key, value in changes.items():
+        if key.startswith("network."):
+            values["network"][key.removeprefix("network.")] = value
+        else:
+            values[key] = value
+    return Settings.from_dict(values)
+
+
+def parse_changes(changes: tuple[str, ...]) -> dict[str, Any]:
+    """Settings from KEY=VALUE, the value as TOML has it; "network." reaches into the network.
+
+    Raises:
+        RestorekitError: if one is not of that form.
+    """
+    parsed: dict[str, Any] = {}
+    for change in changes:
+        key, _, text = change.partition("=")
+        try:
+            parsed[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except ValueError as error:
+            if not text.replace("_", "").isalnum():
+                raise RestorekitError(f"--set {change}: write KEY=VALUE, as in batch=8") from error
+            parsed[key.strip()] = text  # a bare word, as in objective=hybrid
+    return parsed

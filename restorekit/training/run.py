@@ -1,0 +1,126 @@
+"""A training run's folder: its settings, its checkpoint and its log. All writes are atomic."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import RestorekitError
+from .settings import Settings
+
+Report = Callable[[dict[str, Any]], None]
+
+
+class Run:
+    """The folder of a run.
+
+    It holds settings.json, checkpoint.pt, log.jsonl, tensorboard/ where TensorBoard is
+    installed, pictures/ of every validation, and at the end prior.safetensors and prior.md.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.checkpoint = folder / "checkpoint.pt"
+        self.weights = folder / "prior.safetensors"
+        self.card = folder / "prior.md"
+        self.pictures = folder / "pictures"
+
+    @property
+    def settings(self) -> Settings:
+        """The settings it was started with. Raises RestorekitError if there are none."""
+        file = self.folder / "settings.json"
+        try:
+            return Settings.from_dict(json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise RestorekitError(f"{self.folder}: holds no training run") from error
+
+    def last_scores(self) -> dict[str, float]:
+        """What the last validation found; nothing where there was none."""
+        found: dict[str, float] = {}
+        for line in (self.folder / "log.jsonl").read_text().splitlines():
+            with contextlib.suppress(ValueError):
+                row = json.loads(line)
+                found = row if "psnr_25" in row else found
+        return {key: value for key, value in found.items() if key != "step"}
+
+    def check(self, settings: Settings) -> None:
+        """Raises RestorekitError if this is a run of other settings."""
+        if (self.folder / "settings.json").exists() and self.settings != settings:
+            raise RestorekitError(
+                f"{self.folder}: holds a run with other settings; "
+                "give the same ones or a new folder"
+            )
+
+    def begin(self, settings: Settings) -> None:
+        """Writes the settings down."""
+        text = json.dumps(settings.as_dict(), indent=2) + "\n"
+        write(self.folder / "settings.json", text.encode())
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replaces the checkpoint."""
+        part = self.checkpoint.with_suffix(".part")
+        torch.save(state, part)
+        part.replace(self.checkpoint)
+
+    def load(self, device: str) -> dict[str, Any]:
+        """The checkpoint. Raises RestorekitError if it cannot be read."""
+        try:
+            state: dict[str, Any] = torch.load(
+                self.checkpoint, map_location=device, weights_only=True
+            )
+        except Exception as error:  # a file can be wrong in every way
+            raise RestorekitError(
+                f"{self.checkpoint}: cannot be read; delete it to start again"
+            ) from error
+        return state
+
+
+class Log:
+    """JSON lines, and TensorBoard's scalars where it is installed, from a step on.
+
+    Rows that a resumed run is about to write again are dropped, and so is a torn last line.
+    """
+
+    def __init__(self, run: Run, step: int, report: Report | None = None) -> None:
+        path = run.folder / "log.jsonl"
+        kept = []
+        if path.exists():
+            for line in path.read_text().splitlines():
+                with contextlib.suppress(ValueError):
+                    if json.loads(line)["step"] <= step:
+                        kept.append(line + "\n")
+        write(path, "".join(kept).encode())
+        self.file = open(path, "a")  # noqa: SIM115 - open for the whole run
+        self.report = report
+        self.board: Any = None
+        with contextlib.suppress(ImportError):
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.board = SummaryWriter(str(run.folder / "tensorboard"), purge_step=step + 1)
+
+    def __call__(self, row: dict[str, Any]) -> None:
+        self.file.write(json.dumps(row) + "\n")
+        self.file.flush()
+        if self.board is not None:
+            for name, value in row.items():
+                if name != "step":
+                    self.board.add_scalar(name, value, row["step"])
+        if self.report is not None:
+            self.report(row)
+
+    def close(self) -> None:
+        self.file.close()
+        if self.board is not None:
+            self.board.close()
+
+
+def write(path: Path, data: bytes) -> None:
+    """Whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data)
+    part.replace(path)
