@@ -1,9 +1,10 @@
-"""Measures recipes: which method, sampler, steps and noise levels a task's defaults should be.
+"""Measures what a task's defaults should be: method, sampler, evaluations and noise levels.
 
-    python samples/sweep.py superres PHOTOS --set scale=4 --steps 4 8 12 --start 0.2 0.4 0.8
+    python samples/sweep.py superres PHOTOS --set scale=4 --nfe 4 8 12 --start 0.2 0.4 0.8
 
-Prints a Markdown table, best PSNR first. PHOTOS holds clean photos; tune on other ones than
-you report on.
+Prints a Markdown table: PSNR for each method and sampler against the network evaluations (NFE),
+at the best of the first noise levels, which stands in brackets. PHOTOS holds clean photos; tune
+on other ones than you report on.
 """
 
 from __future__ import annotations
@@ -12,25 +13,44 @@ import argparse
 import dataclasses
 import itertools
 from pathlib import Path
+from typing import Any
 
 from restorekit import plugins
 from restorekit.benchmark import benchmark
 from restorekit.restorer import Choices, Restorer
 from restorekit.task import Task, resolve
 
+EVALUATIONS = {"heun": 2, "snore": 2}  # of one step; 1 for all others
+
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("task")
 parser.add_argument("photos", type=Path)
 parser.add_argument("--set", action="append", default=[], help="option of the task, NAME=VALUE")
+parser.add_argument("--weigh", help="an option of the task and values to try, NAME=VALUE,VALUE")
 parser.add_argument("--mode", default="fidelity")
 parser.add_argument("--prior", default="photo")
 parser.add_argument("--precision", default="float32")
+parser.add_argument("--score", default="psnr", help="for instance hole_psnr")
+parser.add_argument("--nfe", nargs="+", type=int, default=[4, 8, 12, 16, 24])
 parser.add_argument("--method", nargs="+")
 parser.add_argument("--sampler", nargs="+")
 parser.add_argument("--grid", nargs="+")
-parser.add_argument("--steps", nargs="+", type=int)
 parser.add_argument("--start", nargs="+", type=float)
 parser.add_argument("--end", nargs="+", type=float)
+
+
+def score(
+    task: Task, arguments: argparse.Namespace, options: dict[str, Any], **recipe: Any
+) -> float:
+    """The mean score with a changed recipe."""
+    restorer = Restorer(
+        task, Choices(arguments.mode, prior=arguments.prior, precision=arguments.precision)
+    )
+    restorer.method = plugins.registry().find("method", recipe["method"])
+    restorer.step = plugins.registry().find("sampler", recipe["sampler"])
+    restorer.recipe = dataclasses.replace(restorer.recipe, **recipe)
+    report = benchmark(restorer, arguments.photos, options)
+    return float(report["mean"][arguments.score])
 
 
 def main() -> None:
@@ -40,29 +60,36 @@ def main() -> None:
     everything = Task()
     everything.name = task.name
     everything.options = [*task.options, *(task.trial.options if task.trial else ())]
-    options = resolve(everything, dict(pair.split("=", 1) for pair in arguments.set))
+    given = dict(pair.split("=", 1) for pair in arguments.set)
     recipe = task.recipes[arguments.mode]
-    axes = {
-        field.name: getattr(arguments, field.name) or [getattr(recipe, field.name)]
-        for field in dataclasses.fields(recipe)
-        if hasattr(arguments, field.name)
-    }
-    rows = []
-    for values in itertools.product(*axes.values()):
-        chosen = dict(zip(axes, values, strict=True))
-        choices = Choices(arguments.mode, prior=arguments.prior, precision=arguments.precision)
-        restorer = Restorer(task, choices)
-        restorer.method = plugins.registry().find("method", chosen["method"])
-        restorer.step = plugins.registry().find("sampler", chosen["sampler"])
-        restorer.recipe = dataclasses.replace(recipe, **chosen)
-        report = benchmark(restorer, arguments.photos, options)
-        rows.append((report["mean"]["psnr"], report["mean"]["ssim"], report["nfe"], chosen))
-        print(f"{rows[-1][0]:.3f}", *chosen.values(), flush=True)
-    print("\n| PSNR | SSIM | NFE | " + " | ".join(axes) + " |")
-    print("|---" * (3 + len(axes)) + "|")
-    for psnr, ssim, nfe, chosen in sorted(rows, key=lambda row: -row[0]):
-        cells = " | ".join(str(value) for value in chosen.values())
-        print(f"| {psnr:.3f} | {ssim:.4f} | {nfe} | {cells} |")
+
+    def axis(name: str) -> list[Any]:
+        return getattr(arguments, name) or [getattr(recipe, name)]
+
+    weigh, _, values = (arguments.weigh or "").partition("=")
+    weights = values.split(",") if weigh else [""]
+    levels = list(itertools.product(axis("start"), axis("end")))
+    print(
+        "| method | sampler | grid | "
+        + (f"{weigh} | " if weigh else "")
+        + " | ".join(f"{nfe} NFE" for nfe in arguments.nfe)
+        + " |"
+    )
+    print("|---" * (3 + bool(weigh) + len(arguments.nfe)) + "|", flush=True)
+    for method, sampler, grid, weight in itertools.product(
+        axis("method"), axis("sampler"), axis("grid"), weights
+    ):
+        options = resolve(everything, given | ({weigh: weight} if weigh else {}))
+        cells = [method, sampler, grid, *([weight] if weigh else [])]
+        for nfe in arguments.nfe:
+            steps = nfe // EVALUATIONS.get(sampler, 1)
+            shared = {"method": method, "sampler": sampler, "grid": grid, "steps": steps}
+            best, (start, end) = max(
+                (score(task, arguments, options, **shared, start=start, end=end), (start, end))
+                for start, end in levels
+            )
+            cells.append(f"{best:.2f} ({start:g} to {end:g})")
+        print("| " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

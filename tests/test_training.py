@@ -20,6 +20,7 @@ import torch
 from restorekit import cli, images, priors
 from restorekit.engine.unet import UNetConfig
 from restorekit.errors import RestorekitError
+from restorekit.evaluation import bits
 from restorekit.training import presets
 from restorekit.training.augment import augmented
 from restorekit.training.card import as_toml
@@ -288,3 +289,29 @@ def test_a_run_describes_itself(photos: Path, tmp_path: Path) -> None:
     assert priors.read_metadata(run.weights)["name"] == "mine"
     with pytest.raises(RestorekitError, match="train first"):
         export(Run(tmp_path / "none"))
+
+
+def test_bits_per_dimension_of_a_folder(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command gives few for pictures, the same every time, at the size of the training."""
+    noise = tmp_path / "noise"
+    noise.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        random = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        images.write(noise / f"{i}.png", images.Photo(random))
+
+    def measured(prior: str, folder: Path, *more: str) -> tuple[float, str]:
+        command = ["priors", "bits", prior, str(folder), "--terms", "12", *more]
+        assert cli.main(command) == 0
+        found, _, told = capsys.readouterr().out.partition(" ")
+        return float(found), told
+
+    few, told = measured("photo", SAMPLES / "photos", "--limit", "2")
+    assert 1 < few < 6 and "2 pictures" in told
+    assert measured("photo", SAMPLES / "photos", "--limit", "2") == (few, told)
+    short = train(TINY, photos, tmp_path / "run")
+    assert "3 pictures of 32 x 32" in measured(str(short), noise)[1]
+    with pytest.raises(RestorekitError, match="holds no picture of at least"):
+        bits(priors.shipped()["photo"], noise, terms=12)

@@ -66,15 +66,10 @@ class Denoise(Task):
 
 
 def estimate_sigma(y: Tensor) -> float:
-    """The noise level of (1, C, H, W) from its finest wavelets (Donoho and Johnstone 1994)."""
-    import numpy as np
-    from skimage.restoration import estimate_sigma
+    """The noise level of (1, C, H, W)."""
+    from .noise_level import estimate
 
-    pixels = y[0].permute(1, 2, 0).numpy()
-    if min(pixels.shape[:2]) < 2:
-        return 0.0
-    found = float(estimate_sigma(pixels, average_sigmas=True, channel_axis=2))
-    return found if np.isfinite(found) else 0.0
+    return estimate(y[0].permute(1, 2, 0).numpy())
 
 
 def degrade(

@@ -6,6 +6,7 @@ holds for every parametrisation. Times are grid points i / T, i >= 1, where the 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -151,21 +152,25 @@ def bits_per_dimension(
 
     Args:
         noise: gives standard normals shaped like its argument.
-        steps: evaluates that many terms (at least 2), evenly spread, and scales up; None sums all.
+        steps: evaluates at most that many terms (at least 2), which gives the bound without bias:
+            the first, and a random one of each stretch of times, longer and longer as the terms
+            get smaller. None sums all.
     """
     schedule = denoiser.schedule
     T = schedule.T  # noqa: N806
-    grid = torch.arange(1, T + 1)
     if steps is not None and steps < 2:
         raise ValueError("the bound needs at least 2 terms")
+    edges = torch.arange(1, T + 2)
     if steps is not None and steps < T:
-        inner = torch.linspace(2, T, steps - 1).round().long()
-        grid = torch.cat([torch.ones(1, dtype=torch.long), inner])
+        rising = torch.logspace(math.log10(2), math.log10(T + 1), steps, dtype=torch.float64)
+        edges = torch.cat([torch.ones(1, dtype=torch.long), rising.round().long()]).unique()
     total = torch.zeros(len(x_0), device=x_0.device, dtype=x_0.dtype)
-    for i in grid.tolist():
-        t = torch.tensor([i / T], dtype=torch.float64)
-        term = vlb(denoiser, x_0, t, noise(x_0))
-        total += term if i == 1 or len(grid) == T else term * (T - 1) / (len(grid) - 1)
+    for first, after in itertools.pairwise(edges.tolist()):
+        t = torch.tensor([first / T], dtype=torch.float64)
+        if (count := after - first) > 1:
+            u = torch.special.ndtr(noise(x_0[:, 0, 0, 0]).double()).cpu()
+            t = (first + (u * count).floor().clamp(max=count - 1)) / T
+        total += count * vlb(denoiser, x_0, t, noise(x_0))
     alpha, sigma = schedule(1.0)
     zero = torch.zeros((), device=x_0.device, dtype=x_0.dtype)
     log_var = over((sigma**2).log(), x_0)

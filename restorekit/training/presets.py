@@ -17,11 +17,11 @@ else:
 
 PRESETS: dict[str, Settings] = {
     "photo-b": Settings(),
-    "photo-s": Settings(network=UNetConfig(widths=(16, 32, 64, 128), blocks=(1, 1, 2, 2))),
+    "photo-s": Settings(network=UNetConfig(widths=(16, 32, 64, 128))),
     "scene64": Settings(
         network=UNetConfig(
-            widths=(64, 128, 256),
-            blocks=2,
+            widths=(48, 128, 256),
+            blocks=(1, 2, 3),
             attention=(1, 2),
             norm=True,
             unshuffle=2,
@@ -33,6 +33,8 @@ PRESETS: dict[str, Settings] = {
         scales=(1.0,),
         grey=0.0,
         rotate=False,
+        batch=32,
+        rate=2e-3,
     ),
     "cifar10": Settings(
         network=UNetConfig(
@@ -46,6 +48,7 @@ PRESETS: dict[str, Settings] = {
         grey=0.0,
         rotate=False,
         batch=128,
+        rate=2e-3,
         ema=0.9999,
     ),
 }

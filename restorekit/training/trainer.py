@@ -179,8 +179,9 @@ def train(
             last_save = now
         if chief and now - last_validation > validate_every:
             validate()
-            last_validation = last_row = time.monotonic()
+            last_validation = time.monotonic()
             began += last_validation - now  # a validation is not training time
+            last_row += last_validation - now
 
     if log is not None:
         save()
