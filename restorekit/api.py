@@ -27,7 +27,7 @@ def restore(
     method: str | None = None,
     sampler: str | None = None,
     steps: int | None = None,
-    prior: str | os.PathLike[str] = "photo",
+    prior: str | os.PathLike[str] | None = None,
     seed: int = 0,
     device: str = "auto",
     precision: str = "float32",
@@ -61,7 +61,7 @@ def restore(
     """
     found = plugins.registry().task(task)
     values = resolve(found, options)
-    weights = os.fspath(prior)
+    weights = None if prior is None else os.fspath(prior)
     choices = Choices(mode, method, sampler, steps, weights, seed, device, precision, ensemble)
     restorer = Restorer(found, choices)
 

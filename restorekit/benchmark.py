@@ -27,7 +27,6 @@ def benchmark(
     luma: bool | None = None,
     crop_border: int | None = None,
     save: Path | None = None,
-    prior: str = "photo",
     each: Callable[[Report], None] | None = None,
 ) -> Report:
     """Tries a task on every photo of a folder.
@@ -38,7 +37,6 @@ def benchmark(
         options: the task's and its trial's, resolved.
         luma, crop_border: how to score; by default as the task's literature does.
         save: a folder for the degraded, baseline and restored pictures.
-        prior: its name, for the report.
         each: called with each photo's row.
 
     Returns:
@@ -98,7 +96,7 @@ def benchmark(
         }
         | how,
         "recipe": vars(restorer.recipe),
-        "prior": prior,
+        "prior": restorer.prior_name,
         "nfe": result.nfe,
         "images": rows,
         "mean": mean_of(rows),

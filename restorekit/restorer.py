@@ -37,7 +37,8 @@ class Choices:
 
     Attributes:
         mode: "fidelity" (deterministic, best PSNR) or "perceptual" (a posterior sample).
-        method, sampler, prior: names among the plugins; a prior may also be a weights file.
+        method, sampler, prior: names among the plugins; a prior may also be a weights file, and
+            None is the task's own.
         steps: steps of the sampler.
         seed: of everything random.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
@@ -49,7 +50,7 @@ class Choices:
     method: str | None = None
     sampler: str | None = None
     steps: int | None = None
-    prior: str = "photo"
+    prior: str | None = None
     seed: int = 0
     device: str = "auto"
     precision: str = "float32"
@@ -86,7 +87,8 @@ class Restorer:
         self.method = found.find("method", self.recipe.method)
         self.step = found.find("sampler", self.recipe.sampler)
         self.device = find_device(choices.device)
-        self.prior = _load(find_prior(choices.prior), self.device, choices.precision)
+        self.prior_name = choices.prior or task.prior
+        self.prior = _load(find_prior(self.prior_name), self.device, choices.precision)
 
     def __call__(
         self,

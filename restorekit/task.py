@@ -120,6 +120,7 @@ class Task:
         options: click options; their values reach `observe` by name.
         recipes: a `Recipe` for "fidelity" and one for "perceptual".
         takes_photo: False where pictures come from nothing.
+        prior: name of the prior that the task works with unless told otherwise.
         trial: for `restorekit benchmark`, if the task can be tried on clean photos.
     """
 
@@ -128,6 +129,7 @@ class Task:
     options: Sequence[click.Option] = ()
     recipes: Mapping[str, Recipe] = {}
     takes_photo: bool = True
+    prior: str = "photo"
     trial: Trial | None = None
 
     def observe(self, picture: Picture, **options: Any) -> Problem:

@@ -24,7 +24,7 @@ PATH = click.Path(path_type=Path)
 FLAG: dict[str, Any] = {"is_flag": True}
 
 
-def common_options() -> list[click.Parameter]:
+def common_options(task: Task) -> list[click.Parameter]:
     """What every task understands."""
     modes = click.Choice(["fidelity", "perceptual"])
     precisions = click.Choice(["float32", "bfloat16", "float16"])
@@ -45,9 +45,8 @@ def common_options() -> list[click.Parameter]:
         click.Option(["--steps"], type=click.IntRange(1), help="Steps of the sampler."),
         click.Option(
             ["--prior"],
-            default="photo",
-            show_default=True,
-            help="Name of a prior, a weights file, or a training run's folder.",
+            help="Name of a prior, a weights file, or a training run's folder; "
+            f"by default {task.prior}.",
         ),
         click.Option(["--seed"], type=int, default=0, show_default=True),
         click.Option(
@@ -139,7 +138,7 @@ def task_command(task: Task) -> click.Command:
     parameters = (from_photos if task.takes_photo else []) + files[:1]
     return click.Command(
         task.name,
-        params=[*parameters, *task.options, *common_options(), *files[1:]],
+        params=[*parameters, *task.options, *common_options(task), *files[1:]],
         callback=command,
         help=task.summary,
         short_help=task.summary,
@@ -153,7 +152,7 @@ def trial_command(task: Task) -> click.Command:
         click.Argument(["folder"], type=PATH, metavar="CLEAN_DIR"),
         *task.options,
         *(trial.options if trial else ()),
-        *common_options(),
+        *common_options(task),
         click.Option(["--luma/--rgb"], default=None, help="Score on luma, or on all channels."),
         click.Option(["--crop-border"], type=click.IntRange(0), help="Pixels not scored."),
         click.Option(["--json", "json_file"], type=PATH, help="Also write the report here."),
@@ -186,9 +185,7 @@ def trial_command(task: Task) -> click.Command:
         if not quiet:
             heads = "".join(f"{c:>{max(8, len(c) + 1)}}" for c in columns)
             click.echo(f"{'':24}{heads}{'s/MP':>9}")
-        report = benchmark(
-            restorer, folder, values, prior=choices.prior, each=None if quiet else each, **extra
-        )
+        report = benchmark(restorer, folder, values, each=None if quiet else each, **extra)
         mean = report["mean"]
         if not quiet:
             show("mean", mean, mean["seconds_per_megapixel"])
