@@ -49,7 +49,7 @@ def benchmark(
     trial = task.trial
     if trial is None:
         raise RestorekitError(f"task {task.name!r} has no clean answer to be scored against")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in images.SUFFIXES)
+    files = images.below(folder)
     if not files:
         raise RestorekitError(f"{folder}: holds no photos to try the task on")
     if crop_border is None:

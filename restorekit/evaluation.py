@@ -38,9 +38,7 @@ def pairs(restored: Path, reference: Path) -> list[tuple[str, Path, Path]]:
 
 def _by_stem(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in images.SUFFIXES:
-            continue
+    for path in images.below(folder):
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in found:
             raise RestorekitError(f"{path}: has the same name as {found[name]}; rename one")
@@ -127,7 +125,7 @@ def bits(
     from .units import to_engine
 
     side = int(priors.read_metadata(prior).get("training", {}).get("crop", 64))
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in images.SUFFIXES)
+    files = images.below(folder)
     files = files[:: max(1, len(files) // limit)][:limit] if limit else files
     denoiser = priors.load(prior, device, precision)
     found = []

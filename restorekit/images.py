@@ -104,6 +104,11 @@ class Photo:
         return np.repeat(_eight_bits(self.pixels), 3 if self.is_grey else 1, axis=2)
 
 
+def below(folder: Path) -> list[Path]:
+    """All files below a folder whose suffix is a picture's, sorted by their path."""
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+
+
 def read(path: str | os.PathLike[str], *, max_megapixels: float = 178) -> Photo:
     """Reads an image file, by its content and not its suffix.
 

@@ -27,6 +27,7 @@ from skimage import data
 from restorekit import cli, images, priors
 from restorekit.engine.operators import Resample
 from restorekit.images import Photo
+from restorekit.progress import Bar
 
 CAT = data.chelsea()
 HEAVY = {"torch", "cv2", "kornia", "skimage"}
@@ -275,14 +276,14 @@ def test_interrupted(
 ) -> None:
     """Ctrl-C amid the work: no traceback, no file, and the cursor is back that the bar hid."""
     save("in.png", CAT[:8, :8])
-    before, bar = tree(here), cli.Bar.__call__
+    before, bar = tree(here), Bar.__call__
 
-    def first_then_interrupt(self: cli.Bar, done: int, total: int) -> None:
+    def first_then_interrupt(self: Bar, done: int, total: int) -> None:
         bar(self, done, total)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setattr(cli.Bar, "__call__", first_then_interrupt)
+    monkeypatch.setattr(Bar, "__call__", first_then_interrupt)
     assert run("superres in.png -o out.png --steps 3") == 130
     err = capsys.readouterr().err
     assert err.endswith("\nrestorekit: interrupted\n")
@@ -292,8 +293,9 @@ def test_interrupted(
 
 def test_priors(capfd: pytest.CaptureFixture[str]) -> None:
     assert run("priors list") == 0
-    (line,) = capfd.readouterr().out.splitlines()
-    assert line.startswith("photo ") and line.endswith("photo.safetensors")
+    lines = capfd.readouterr().out.splitlines()
+    for line, (name, path) in zip(lines, priors.shipped().items(), strict=True):
+        assert line.split()[0] == name and line.endswith(f"  {path}")
     assert run("priors show photo") == 0
     assert capfd.readouterr().out.strip()
     assert run("priors show nono") == 1

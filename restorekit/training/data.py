@@ -41,14 +41,6 @@ class Entry:
     held_out: bool
 
 
-def find(folder: Path) -> list[Path]:
-    """All image files below a folder, sorted by their path within it."""
-    if not folder.is_dir():
-        raise RestorekitError(f"{folder}: not a folder; give a folder of photos to train on")
-    suffixes = images.SUFFIXES
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
-
-
 def decoded(files: list[Path], at_once: int = 8) -> Iterator[tuple[Path, np.ndarray]]:
     """The files that can be read, in order, with their pixels (H, W, 3) uint8; a few ahead."""
 
@@ -78,7 +70,9 @@ def build_cache(
     Raises:
         RestorekitError: if no usable photo remains.
     """
-    files = find(folder)
+    if not folder.is_dir():
+        raise RestorekitError(f"{folder}: not a folder; give a folder of photos to train on")
+    files = images.below(folder)
     stamp = [[str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns] for p in files]
     key = hashlib.sha256(
         json.dumps([Entry.__match_args__, stamp, scales, held_out, smallest]).encode()
