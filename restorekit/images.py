@@ -135,6 +135,16 @@ def read(path: str | os.PathLike[str], *, max_megapixels: float = 178) -> Photo:
         raise _error(path, what) from error
 
 
+def megapixels(path: str | os.PathLike[str]) -> float:
+    """The size of a picture by its header; 0 where that cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            width, height = _open(file).size
+    except Exception:  # `read` will say what is wrong
+        return 0.0
+    return width * height / 1e6
+
+
 def check_writable(path: str | os.PathLike[str], photo: Photo | None = None) -> None:
     """Raises what `write` would, as far as it can be known before the work. Creates nothing.
 
@@ -164,8 +174,13 @@ def check_writable(path: str | os.PathLike[str], photo: Photo | None = None) -> 
         raise _error(path, f"{kind} ends at {longest} pixels a side; write .png instead")
 
 
-def write(path: str | os.PathLike[str], photo: Photo, *, quality: int = 95) -> None:
+def write(
+    path: str | os.PathLike[str], photo: Photo, *, quality: int = 95, scratch: Path | None = None
+) -> None:
     """Writes a photo, whole or not at all, in the format its suffix names; makes its folder.
+
+    Until it is whole, the file is in the folder `scratch` (by default its own), under a name that
+    starts with a dot.
 
     PNG, TIFF and BMP are lossless, WebP from quality 100 on; JPEG and AVIF never quite. Formats of
     8 bits get 16-bit samples rounded. Grey with alpha is stored as RGBA, grey WebP as RGB.
@@ -175,10 +190,11 @@ def write(path: str | os.PathLike[str], photo: Photo, *, quality: int = 95) -> N
     """
     check_writable(path, photo)
     # Not tempfile: its files are private to the user, where a photo should follow the umask.
-    temporary = Path(path).with_name(f".{secrets.token_hex(8)}.part")
+    path = Path(path)
+    temporary = (scratch or path.parent) / f".{secrets.token_hex(8)}.part"
     try:
-        data = _encode(photo, _KINDS[Path(path).suffix.lower()], quality)
-        temporary.parent.mkdir(parents=True, exist_ok=True)
+        data = _encode(photo, _KINDS[path.suffix.lower()], quality)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
             file.write(data)
         temporary.replace(path)

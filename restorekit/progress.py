@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -29,6 +32,62 @@ class Bar:
         if self.bar is not None:
             self.bar.render_finish()
             self.bar = None
+
+
+class FolderBar:
+    """Progress over photos: done, failed, megapixels a second, the time left, the last name.
+
+    A bar on a terminal; a plain line every few seconds elsewhere.
+    """
+
+    EVERY = 5.0  # seconds between lines
+
+    def __init__(self, total: int, quiet: bool = False) -> None:
+        self.total, self.quiet = total, quiet
+        self.done = self.failed = 0
+        self.megapixels = 0.0
+        self.began = self.told = time.monotonic()
+        self.bar: Any = None
+        if not quiet and sys.stderr.isatty():
+            self.bar = click.progressbar(
+                length=total, file=sys.stderr, item_show_func=lambda text: text
+            )
+
+    def __enter__(self) -> FolderBar:
+        if self.bar is not None:
+            self.bar.__enter__()
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        if self.bar is not None:
+            self.bar.__exit__(*failure)
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Makes room for other lines."""
+        if self.bar is not None:
+            click.echo("\r\033[K", nl=False, err=True)
+        yield
+        if self.bar is not None:
+            self.bar.render_progress()
+
+    def __call__(self, megapixels: float, name: str, failed: bool) -> None:
+        self.done += 1
+        self.failed += failed
+        self.megapixels += megapixels
+        if self.quiet:
+            return
+        now = time.monotonic()
+        speed = self.megapixels / max(now - self.began, 1e-9)
+        text = f"{self.failed} failed, {speed:.2f} MP/s, {name}"
+        if self.bar is not None:
+            self.bar.update(1, text)
+        elif now - self.told > self.EVERY:
+            self.told = now
+            left = (now - self.began) / self.done * (self.total - self.done)
+            minutes, seconds = divmod(round(left), 60)
+            line = f"{self.done} of {self.total} done, {minutes}:{seconds:02} left, {text}"
+            click.echo(line, err=True)
 
 
 class TrainingBar:

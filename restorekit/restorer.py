@@ -88,7 +88,8 @@ class Restorer:
         self.step = found.find("sampler", self.recipe.sampler)
         self.device = find_device(choices.device)
         self.prior_name = choices.prior or task.prior
-        self.prior = _load(find_prior(self.prior_name), self.device, choices.precision)
+        self.prior_file = find_prior(self.prior_name)
+        self.prior = _load(self.prior_file, self.device, choices.precision)
 
     def __call__(
         self,
@@ -121,7 +122,7 @@ class Restorer:
         noise = noise.branch(f"sample {sample_number}")
         if pixels is None:
             pixels = np.empty((0, 0, self._channels()), dtype=np.uint8)
-        picture = Picture(to_engine(pixels), _unit(alpha), noise)
+        picture = Picture(to_engine(pixels), _unit(alpha), noise, name)
         problem = self.task.observe(picture, **options)
         try:
             x_0, nfe = self._solve(problem, noise, progress)

@@ -12,6 +12,8 @@ import click
 from .errors import RestorekitError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from torch import Tensor
 
@@ -28,11 +30,13 @@ class Picture:
             photo. Values may lie outside the range.
         alpha: (H, W) float32 on [0, 1], where the photo has it.
         noise: the source of everything random about this photo.
+        name: its path within its folder, or its file's name.
     """
 
     pixels: Tensor
     alpha: Tensor | None
     noise: Noise
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,14 @@ class Task:
     takes_photo: bool = True
     prior: str = "photo"
     trial: Trial | None = None
+
+    def reads(self, name: str, **options: Any) -> Sequence[Path]:
+        """The files besides the photo that decide its restoration, so that a change is noticed.
+
+        Args:
+            name: the photo's path within its folder.
+        """
+        return ()
 
     def observe(self, picture: Picture, **options: Any) -> Problem:
         """Says what was measured. Raises RestorekitError for options that do not fit the photo."""

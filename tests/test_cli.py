@@ -39,8 +39,8 @@ def run(command: str) -> int:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder: its name and what is in it."""
-    files = (p for p in folder.rglob("*") if p.is_file())
+    """Every file below a folder, but a run's record: its name and what is in it."""
+    files = (p for p in folder.rglob("*") if p.is_file() and ".restorekit" not in p.parts)
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -56,10 +58,37 @@ def painted(brightness: np.ndarray, invert: bool) -> np.ndarray:
     return np.asarray((1 - brightness if invert else brightness) > DARK)
 
 
+def path_of(name: str, mask: Any, mask_dir: str | os.PathLike[str] | None) -> Path | None:
+    """The mask file of the photo with that path within its folder; None where there is no file.
+
+    In a folder of masks it has the photo's path and name, its suffix being any picture's.
+
+    Raises:
+        RestorekitError: if the folder has none for this photo, or several.
+    """
+    from restorekit import images
+
+    if mask_dir is None:
+        return Path(mask) if isinstance(mask, str | os.PathLike) else None
+    wanted = Path(mask_dir) / name
+    found = [
+        path
+        for path in sorted(wanted.parent.glob(f"{glob.escape(wanted.stem)}.*"))
+        if path.suffix.lower() in images.SUFFIXES
+    ]
+    if len(found) == 1 or wanted in found:
+        return wanted if wanted in found else found[0]
+    what = "several masks" if found else "no mask"
+    raise RestorekitError(
+        f"{wanted.with_suffix('.*')}: {what} for {name}; put one there of the photo's name"
+    )
+
+
 def hole_of(
     picture: Picture,
     *,
     mask: str | os.PathLike[str] | np.ndarray | Tensor | None,
+    mask_dir: str | os.PathLike[str] | None = None,
     mask_invert: bool,
     mask_from_alpha: bool,
 ) -> np.ndarray:
@@ -72,10 +101,12 @@ def hole_of(
     import torch
 
     size = tuple(picture.pixels.shape[2:])
-    if (mask is None) == (not mask_from_alpha):
-        raise RestorekitError("give either --mask FILE or --mask-from-alpha")
+    if (mask is not None) + (mask_dir is not None) + mask_from_alpha != 1:
+        raise RestorekitError("give one of --mask FILE, --mask-dir FOLDER and --mask-from-alpha")
     if mask_from_alpha and mask_invert:
-        raise RestorekitError("--mask-invert goes with --mask FILE, not with --mask-from-alpha")
+        raise RestorekitError("--mask-invert goes with mask files, not with --mask-from-alpha")
+    if mask_dir is not None:
+        mask = path_of(picture.name, None, mask_dir)
     if mask_from_alpha:
         if picture.alpha is None:
             raise RestorekitError("the photo has no transparency; use --mask FILE")
@@ -120,6 +151,7 @@ def benchmark_mask(
     noise: Noise,
     *,
     mask: Any,
+    mask_dir: Any,
     mask_invert: bool,
     mask_from_alpha: bool,
     mask_kind: str,
@@ -128,8 +160,8 @@ def benchmark_mask(
     """The hole that a benchmark tears into a picture of that size."""
     import numpy as np
 
-    if mask_from_alpha:
-        raise RestorekitError("clean photos have no damage in their alpha; use --mask-kind")
+    if mask_from_alpha or mask_dir is not None:
+        raise RestorekitError("clean photos have no masks of their own; use --mask-kind")
     if mask is not None:
         found = read(mask, mask_invert)
         if found.shape != size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,6 +30,11 @@ class Inpaint(Task):
             type=click.Path(dir_okay=False),
             help="Picture of the same size; white means repair here.",
         ),
+        click.Option(
+            ["--mask-dir"],
+            type=click.Path(file_okay=False),
+            help="Folder with a mask for each photo, under the photo's path and name.",
+        ),
         click.Option(["--mask-invert"], is_flag=True, help="Black means repair here instead."),
         click.Option(
             ["--mask-from-alpha"], is_flag=True, help="Repair the photo's transparent pixels."
@@ -38,6 +44,10 @@ class Inpaint(Task):
         "fidelity": Recipe("diffpir", "snore", 10, "geometric", 0.25, 0.02, noisy_start=False),
         "perceptual": Recipe("diffpir", "ddpm", steps=24, grid="karras", start=1.0, end=0.02),
     }
+
+    def reads(self, name: str, **options: Any) -> list[Path]:
+        path = masks.path_of(name, options["mask"], options["mask_dir"])
+        return [] if path is None else [path]
 
     def observe(self, picture: Picture, **options: Any) -> Problem:
         import torch
@@ -90,7 +100,16 @@ def degrade(
     hole = masks.benchmark_mask(clean.shape[:2], noise, **options)
     damaged = clean.copy()
     damaged[hole] = 0
-    return clean, damaged, {"mask": hole, "mask_invert": False, "mask_from_alpha": False}
+    return (
+        clean,
+        damaged,
+        {
+            "mask": hole,
+            "mask_dir": None,
+            "mask_invert": False,
+            "mask_from_alpha": False,
+        },
+    )
 
 
 def telea(damaged: np.ndarray, *, mask: np.ndarray, **options: Any) -> np.ndarray:

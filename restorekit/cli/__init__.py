@@ -9,8 +9,9 @@ import click
 from .. import __version__
 from ..errors import RestorekitError
 from .reports import evaluate, list_plugins, priors_group
-from .tasks import TaskCommands, task_command, trial_command
+from .tasks import TaskCommands, task_command
 from .training import train
+from .trial import trial_command
 
 cli = TaskCommands(
     task_command,

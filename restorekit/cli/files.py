@@ -1,0 +1,158 @@
+"""Restoring files from the command line: one, several, or a folder tree."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import RestorekitError
+from ..progress import Bar, FolderBar
+from ..task import Task
+from .common import FLAG, PATH
+
+if TYPE_CHECKING:
+    from ..folder import Outcome
+    from ..restorer import Choices
+
+SOME_FAILED = 3
+
+
+class Shard(click.ParamType):  # type: ignore[type-arg]
+    """I/N, from 1/N to N/N."""
+
+    name = "I/N"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        match = re.fullmatch(r"(\d+)/(\d+)", value) if isinstance(value, str) else None
+        if match is None or not 1 <= int(match[1]) <= int(match[2]):
+            self.fail(f"{value!r} is no shard; write I/N with I from 1 to N, as in 2/4", param, ctx)
+        return int(match[1]), int(match[2])
+
+
+def folder_options() -> list[click.Option]:
+    """What matters for several photos alone."""
+    return [
+        click.Option(
+            ["--include"], multiple=True, metavar="GLOB", help="Only photos that match, as '*.tif'."
+        ),
+        click.Option(["--exclude"], multiple=True, metavar="GLOB", help="No photos that match."),
+        click.Option(
+            ["--format", "suffix"],
+            type=click.Choice(["png", "jpg", "tif", "webp", "bmp", "avif"]),
+            help="Write all photos in one format instead of their own.",
+        ),
+        click.Option(
+            ["--shard"],
+            type=Shard(),
+            help="Restore the I-th of N parts of the folder, by the photos' names; under torchrun "
+            "each process has its own.",
+        ),
+        click.Option(["--dry-run"], **FLAG, help="List what would be done, and do nothing."),
+        click.Option(
+            ["--retry-failed"], **FLAG, help="Only try again what failed in the last run."
+        ),
+        click.Option(
+            ["--report"], type=PATH, help="Write what became of each photo here, as JSON lines."
+        ),
+    ]
+
+
+def shard_of_process() -> tuple[int, int]:
+    """This process's, where torchrun started several; else the whole."""
+    return int(os.environ.get("RANK", 0)) + 1, int(os.environ.get("WORLD_SIZE", 1))
+
+
+def restore_files(
+    task: Task,
+    choices: Choices,
+    options: dict[str, Any],
+    inputs: Sequence[Path],
+    output: Path,
+    samples: int,
+    *,
+    on_exists: str,
+    quiet: bool,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    suffix: str | None = None,
+    shard: tuple[int, int] | None = None,
+    dry_run: bool = False,
+    retry_failed: bool = False,
+    report: Path | None = None,
+) -> None:
+    """Plans, restores and tells; ends with exit code 3 where some of several photos failed."""
+    from .. import folder
+    from ..restorer import Restorer
+
+    selection = folder.Selection(
+        include, exclude, shard or shard_of_process(), f".{suffix}" if suffix else None
+    )
+    plan = folder.plan(inputs, output, samples, selection)
+    if retry_failed and plan.folder is None:
+        raise RestorekitError("--retry-failed needs a folder of photos")
+    restorer = Restorer(task, choices)
+    with contextlib.ExitStack() as stack:
+        manifest = None if plan.folder is None else folder.Manifest(plan.folder)
+        if manifest and not dry_run:
+            stack.enter_context(manifest.opened(selection.shard))
+        runner = folder.Runner(restorer, options, on_exists=on_exists, manifest=manifest)
+        jobs = [j for j in plan.jobs if not retry_failed or (manifest and manifest.failed(j))]
+        if dry_run:
+            for job in jobs:
+                click.echo(f"{job.source} -> {job.target}: {runner.preview(job)}")
+            return
+        rows = stack.enter_context(open(report, "w", encoding="utf-8")) if report else None
+        bar = stack.enter_context(FolderBar(len(jobs), quiet or len(jobs) < 2))
+        if len(jobs) == 1 and not quiet and sys.stderr.isatty():
+            runner.progress = lambda job: Bar(job.name)
+        failures = len(plan.problems)
+        for problem in plan.problems:
+            click.echo(f"failed: {problem}", err=True)
+        for outcome in runner.run(jobs):
+            if outcome.failure and plan.folder is None:
+                raise RestorekitError(outcome.failure) from outcome.error
+            failures += bool(outcome.failure)
+            with bar.aside():
+                tell(outcome, quiet)
+            bar(outcome.megapixels, outcome.job.name, bool(outcome.failure))
+            if rows:
+                rows.write(json.dumps(as_row(outcome)) + "\n")
+                rows.flush()
+    if failures:
+        click.echo(f"{failures} of {len(jobs) + len(plan.problems)} photos failed", err=True)
+        raise click.exceptions.Exit(SOME_FAILED)
+
+
+def tell(outcome: Outcome, quiet: bool) -> None:
+    """Prints what was written, and to the standard error why not."""
+    if outcome.failure:
+        click.echo(f"failed: {outcome.failure}", err=True)
+    elif not quiet:
+        for note in outcome.notes:
+            click.echo(f"{outcome.job.name}: {note}", err=True)
+        for path in outcome.written:
+            click.echo(str(path))
+
+
+def as_row(outcome: Outcome) -> dict[str, Any]:
+    """An outcome for the report."""
+    state = "failed" if outcome.failure else "skipped" if outcome.skipped else "restored"
+    return {
+        "name": outcome.job.name,
+        "input": str(outcome.job.source),
+        "state": state,
+        "outputs": [str(path) for path in outcome.written],
+        "reason": outcome.failure,
+        "notes": outcome.notes,
+        "megapixels": round(outcome.megapixels, 4),
+        "seconds": round(outcome.seconds, 4),
+        "nfe": outcome.nfe,
+    }

@@ -1,0 +1,79 @@
+"""`restorekit benchmark TASK`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import RestorekitError
+from ..task import Task
+from .common import FLAG, PATH, choices_from, common_options
+
+
+def trial_command(task: Task) -> click.Command:
+    """`restorekit benchmark TASK CLEAN_DIR`."""
+    trial = task.trial
+    params: list[click.Parameter] = [
+        click.Argument(["folder"], type=PATH, metavar="CLEAN_DIR"),
+        *task.options,
+        *(trial.options if trial else ()),
+        *common_options(task),
+        click.Option(["--luma/--rgb"], default=None, help="Score on luma, or on all channels."),
+        click.Option(["--crop-border"], type=click.IntRange(0), help="Pixels not scored."),
+        click.Option(["--json", "json_file"], type=PATH, help="Also write the report here."),
+        click.Option(["--save"], type=PATH, help="Write all pictures into this folder."),
+        click.Option(["--quiet"], **FLAG, help="Print errors only."),
+    ]
+
+    def command(folder: Path, json_file: Path | None, **values: Any) -> None:
+        from ..benchmark import benchmark
+        from ..restorer import Restorer
+
+        if not folder.is_dir():
+            raise RestorekitError(f"{folder}: not a folder; give a folder of clean photos")
+        if json_file is not None and not json_file.absolute().parent.is_dir():
+            raise RestorekitError(f"{json_file}: its folder does not exist; make it first")
+        extra = {n: values.pop(n) for n in ("luma", "crop_border", "save")}
+        quiet = values.pop("quiet")
+        choices = choices_from(values, "fidelity")
+        restorer = Restorer(task, choices)
+        columns = ["psnr", "ssim", "baseline_psnr", "baseline_ssim"]
+        columns += ["hole_psnr", "baseline_hole_psnr"] if trial and trial.region else []
+
+        def show(name: str, row: dict[str, Any], speed: float) -> None:
+            numbers = "".join(f"{row[c]:>{max(8, len(c) + 1)}.4g}" for c in columns)
+            click.echo(f"{name:24.24}{numbers}{speed:>9.2f}")
+
+        def each(row: dict[str, Any]) -> None:
+            show(row["name"], row, row["seconds"] / row["megapixels"])
+
+        if not quiet:
+            heads = "".join(f"{c:>{max(8, len(c) + 1)}}" for c in columns)
+            click.echo(f"{'':24}{heads}{'s/MP':>9}")
+        report = benchmark(restorer, folder, values, each=None if quiet else each, **extra)
+        mean = report["mean"]
+        if not quiet:
+            show("mean", mean, mean["seconds_per_megapixel"])
+            click.echo(f"network evaluations (NFE) per photo: {report['nfe']}")
+        if json_file is not None:
+            write_text(json_file, json.dumps(report, indent=1, default=str) + "\n")
+
+    return click.Command(
+        task.name, params=params, callback=command, help=f"Try on clean photos: {task.summary}"
+    )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Whole or not at all. Raises RestorekitError if it cannot be written."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise RestorekitError(f"{path}: {error.strerror}; choose another file") from error

@@ -1,0 +1,172 @@
+"""What a folder run has done, so that the next one goes on: JSON lines in the output folder."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ..errors import RestorekitError
+from .plan import PRIVATE, Job
+
+BEGUN, DONE, FAILED = "begun", "done", "failed"
+Shard = tuple[int, int]
+
+
+class Manifest:
+    """The record of an output folder.
+
+    In `OUTPUT/.restorekit` every shard, I of N, has a file of its own, I-of-N.jsonl, to which it
+    alone appends; all of them are read. A row has a photo's name, when and in which state it was
+    (begun, done or failed), its key, and the outputs with a hash of each, or the reason. A
+    photo's last row counts; a line that a kill has torn does not.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.private = folder / PRIVATE
+        everything = (row for file in self.private.glob("*.jsonl") for row in rows_of(file))
+        self.rows = {row["name"]: row for row in sorted(everything, key=lambda row: row["at"])}
+        self.writing = threading.Lock()
+
+    @contextlib.contextmanager
+    def opened(self, shard: Shard = (1, 1)) -> Iterator[Manifest]:
+        """Alone to work on a shard's photos, and to write about them.
+
+        Raises:
+            RestorekitError: if another run works on photos of it, or the folder is read-only.
+        """
+        own = "{}-of-{}".format(*shard)
+        self.scratch = self.private / f"{own}.part"  # of files being written
+        try:
+            self.private.mkdir(parents=True, exist_ok=True)
+            lock = claim(self.private, shard)
+            shutil.rmtree(self.scratch, ignore_errors=True)  # what a killed run has left
+            self.scratch.mkdir()
+            path = self.private / f"{own}.jsonl"
+            self.torn = path.exists() and not path.read_bytes().endswith(b"\n")
+            self.file = open(path, "ab", buffering=0)  # noqa: SIM115 - open for the whole run
+        except OSError as error:
+            raise RestorekitError(
+                f"{self.folder}: cannot be written ({error.strerror}); choose another folder"
+            ) from error
+        try:
+            yield self
+        finally:
+            self.file.close()
+            shutil.rmtree(self.scratch, ignore_errors=True)
+            lock.release()
+
+    def finished(self, job: Job, key: str) -> bool:
+        """Whether its outputs are there, made from the same photo in the same way."""
+        row = self.rows.get(job.name)
+        return (
+            row is not None
+            and row["state"] == DONE
+            and row["key"] == key
+            and all(target.exists() for target in job.targets)
+        )
+
+    def failed(self, job: Job) -> bool:
+        """Whether it failed the last time."""
+        return self.rows.get(job.name, {}).get("state") == FAILED
+
+    def owns(self, job: Job, target: Path) -> bool:
+        """Whether a file that is there is a run's own output, which may be replaced.
+
+        It is if nobody has changed it since, or if it was just being written.
+        """
+        row = self.rows.get(job.name)
+        if row is None:
+            return False
+        if row["state"] == BEGUN:
+            return True
+        return row.get("outputs", {}).get(self._within(target)) == digest(target)
+
+    def begin(self, job: Job, key: str) -> None:
+        """To be called before anything is written."""
+        self._append(job, BEGUN, key=key)
+
+    def done(self, job: Job, key: str, written: Sequence[Path]) -> None:
+        self._append(job, DONE, key=key, outputs={self._within(p): digest(p) for p in written})
+
+    def fail(self, job: Job, reason: str) -> None:
+        self._append(job, FAILED, reason=reason)
+
+    def _within(self, target: Path) -> str:
+        return target.relative_to(self.folder).as_posix()
+
+    def _append(self, job: Job, state: str, **more: Any) -> None:
+        if outputs := self.rows.get(job.name, {}).get("outputs"):
+            more.setdefault("outputs", outputs)  # still the run's own, whatever comes now
+        row = {"name": job.name, "at": time.time(), "state": state, **more}
+        line = ("\n" * self.torn + json.dumps(row) + "\n").encode()
+        with self.writing:
+            try:
+                self.torn = self.file.write(line) < len(line)
+                os.fsync(self.file.fileno())
+            except OSError as error:
+                self.torn = True
+                raise RestorekitError(
+                    f"{self.folder}: the record of the run cannot be written ({error.strerror}); "
+                    "free some space and run again"
+                ) from error
+            self.rows[job.name] = row
+
+
+def claim(private: Path, shard: Shard) -> FileLock:
+    """The lock of a shard, where no other run has taken one with photos in common.
+
+    Raises:
+        RestorekitError: if one has.
+    """
+    mine = FileLock(private / "{}-of-{}.lock".format(*shard))
+    try:
+        mine.acquire(timeout=0)
+        for path in private.glob("*.lock"):
+            first, _, second = path.stem.partition("-of-")
+            theirs = int(first), int(second)
+            if theirs != shard and overlap(shard, theirs):
+                with FileLock(path).acquire(timeout=0):
+                    pass  # nobody holds it
+    except Timeout as error:
+        mine.release()
+        raise RestorekitError(
+            f"{private.parent}: another run is working there; wait for it, or choose another folder"
+        ) from error
+    return mine
+
+
+def overlap(a: Shard, b: Shard) -> bool:
+    """Whether two shards may have photos in common."""
+    return a[1] != b[1] or a[0] == b[0]
+
+
+def rows_of(file: Path) -> Iterator[dict[str, Any]]:
+    """The whole rows of a manifest file."""
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            row = json.loads(line)
+            if {"name", "at", "state"} <= set(row):
+                yield row
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's content; empty where it cannot be read."""
+    sum_ = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                sum_.update(block)
+    except OSError:
+        return ""
+    return sum_.hexdigest()

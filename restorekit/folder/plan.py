@@ -1,0 +1,184 @@
+"""Which file becomes which."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+
+from .. import images
+from ..errors import RestorekitError
+
+PRIVATE = ".restorekit"  # what a run keeps in its output folder
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture: where from (None: from nothing), where to, its name for noise and messages.
+
+    With several samples `targets` are those of each sample, of their mean and of their deviation.
+    """
+
+    source: Path | None
+    target: Path
+    name: str
+    samples: int = 1
+
+    @property
+    def targets(self) -> list[Path]:
+        if self.samples == 1:
+            return [self.target]
+        names = [*map(str, range(1, self.samples + 1)), "mean", "deviation"]
+        return [self.target.with_stem(f"{self.target.stem}-{name}") for name in names]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which of a folder's photos are wanted, and what they become.
+
+    Attributes:
+        include, exclude: patterns as the shell has them, for a photo's path within its folder or
+            for its name alone; with `include`, only what matches one is wanted.
+        shard: (I, N): the I-th of N parts, which names alone decide, so that any number of
+            machines can share the work without speaking to each other.
+        suffix: of the outputs, where it is not the inputs'.
+    """
+
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    shard: tuple[int, int] = (1, 1)
+    suffix: str | None = None
+
+    def matches(self, name: str) -> bool:
+        """Whether the photo with that path within its folder is wanted at all."""
+
+        def any_of(patterns: Sequence[str]) -> bool:
+            return any(fnmatch(name, p) or fnmatch(PurePosixPath(name).name, p) for p in patterns)
+
+        return (not self.include or any_of(self.include)) and not any_of(self.exclude)
+
+    def in_shard(self, name: str) -> bool:
+        """Whether it is this shard's."""
+        part, parts = self.shard
+        digest = hashlib.blake2b(os.fsencode(name), digest_size=8).digest()
+        return int.from_bytes(digest, "little") % parts == part - 1
+
+    def renamed(self, target: Path) -> Path:
+        return target.with_suffix(self.suffix) if self.suffix else target
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is to do.
+
+    Attributes:
+        jobs: one for each picture, sorted by path.
+        folder: the output folder, or None where a single file is written.
+        problems: folders that could not be read, a message each.
+    """
+
+    jobs: list[Job]
+    folder: Path | None = None
+    problems: list[str] = field(default_factory=list)
+
+
+def plan(
+    inputs: Sequence[Path], output: Path, samples: int = 1, selection: Selection = Selection()
+) -> Plan:
+    """Pairs every input file with its output.
+
+    One file goes to the file `output`, and so does what needs no input; several, or a folder's,
+    go into the folder `output` under their own names, a folder's tree mirrored.
+
+    Raises:
+        RestorekitError: if an input is missing, two would become the same output, one would
+            overwrite an original, or leave the output folder.
+    """
+    if not inputs:
+        return Plan([Job(None, selection.renamed(output), output.name, samples)])
+    for given in inputs:
+        if not given.exists():
+            raise RestorekitError(f"{given}: no such file; check the path")
+    if len(inputs) == 1 and not inputs[0].is_dir():
+        if output.is_dir():
+            raise RestorekitError(
+                f"{output}: is a folder; for one photo name a file, as {output / inputs[0].name}"
+            )
+        jobs = [Job(inputs[0], selection.renamed(output), inputs[0].name, samples)]
+        check(jobs, None)
+        return Plan(jobs)
+    if output.exists() and not output.is_dir():
+        raise RestorekitError(f"{output}: is a file; several photos need a folder as output")
+    pairs: list[tuple[Path, str]] = []
+    problems: list[str] = []
+    for given in inputs:
+        if given.is_dir():
+            pairs += walk(given, output, problems)
+        else:
+            pairs.append((given, given.name))
+    if not pairs and not problems:
+        raise RestorekitError(f"{inputs[0]}: holds no photos; known are {known_suffixes()}")
+    wanted = [
+        Job(source, selection.renamed(output / name), name, samples)
+        for source, name in pairs
+        if selection.matches(name)
+    ]
+    check(wanted, output)  # over all shards, which may run at the same time
+    return Plan([job for job in wanted if selection.in_shard(job.name)], output, problems)
+
+
+def known_suffixes() -> str:
+    """For messages."""
+    return " ".join(sorted(images.SUFFIXES))
+
+
+def walk(folder: Path, output: Path, problems: list[str]) -> list[tuple[Path, str]]:
+    """(file, path within the folder) of the photos below it, without those in the output folder.
+
+    Links to folders are not followed. Folders that cannot be read are told in `problems`.
+    """
+    skipped = output.resolve()
+
+    def unreadable(error: OSError) -> None:
+        problems.append(
+            f"{error.filename}: cannot be read ({error.strerror}); its photos are missing"
+        )
+
+    found: list[tuple[Path, str]] = []
+    for root, folders, files in os.walk(folder, onerror=unreadable):
+        here = Path(root)
+        folders[:] = sorted(d for d in folders if d != PRIVATE and (here / d).resolve() != skipped)
+        found += [
+            (here / name, (here / name).relative_to(folder).as_posix())
+            for name in sorted(files)
+            if Path(name).suffix.lower() in images.SUFFIXES
+        ]
+    return found
+
+
+def check(jobs: Sequence[Job], output: Path | None) -> None:
+    """Raises RestorekitError where an original or another output would be overwritten."""
+    sources = {job.source.resolve() for job in jobs if job.source}
+    inside = None if output is None else output.resolve()
+    takers: dict[str, Path | None] = {}
+    for job in jobs:
+        for target in job.targets:
+            place = target.resolve()
+            if place in sources:
+                raise RestorekitError(
+                    f"{target}: is an input itself; name another output, originals are kept"
+                )
+            if inside is not None and not place.is_relative_to(inside):
+                raise RestorekitError(
+                    f"{target}: a link leads it out of {output}; choose another output folder"
+                )
+            key = os.path.normcase(place)
+            if key in takers:
+                raise RestorekitError(
+                    f"{job.source}: would become the same file as {takers[key]}; "
+                    "restore them into different folders"
+                )
+            takers[key] = job.source
