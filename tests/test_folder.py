@@ -147,6 +147,27 @@ def test_failures_are_told_recorded_and_tried_again(capfd: pytest.CaptureFixture
     assert written(capfd) == ["bad.png"], "and nothing else"
 
 
+def test_files_are_written_as_asked(capfd: pytest.CaptureFixture[str]) -> None:
+    deep = np.random.default_rng(0).integers(0, 65536, (9, 12, 3), dtype=np.uint16)
+    images.write("deep.png", Photo(deep, metadata=(("xmp", b"<x/>"),), dpi=(300, 300)))
+    assert run("denoise deep.png -o own.png --sigma 3") == 0
+    own = images.read("own.png")
+    assert own.pixels.dtype == np.uint16 and own.metadata and own.dpi
+    assert run("denoise deep.png -o bare.tif --sigma 3 --bit-depth 8 --strip-metadata") == 0
+    bare = images.read("bare.tif")
+    assert bare.pixels.dtype == np.uint8 and not bare.metadata and not bare.dpi
+    assert np.abs(bare.pixels * 257.0 - own.pixels).max() <= 129
+    assert run("denoise in/b.jpg -o coarse.jpg --sigma 3 --quality 20") == 0
+    assert images.read("coarse.jpg").quality == 20
+    assert run("denoise in/b.jpg -o same.jpg --sigma 3") == 0
+    assert images.read("same.jpg").quality == images.read("in/b.jpg").quality
+    capfd.readouterr()
+    assert run("denoise in/b.jpg -o deep.jpg --sigma 3 --bit-depth 16") == 1
+    assert "cannot hold 16 bits" in capfd.readouterr().err
+    assert run("denoise in -o out --sigma 3 --max-megapixels 0.0001") == 3
+    assert "megapixels" in capfd.readouterr().err and not tree("out")
+
+
 def test_links(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A loop ends, a dead link is one failure, and no output leaves its folder."""
     Path("in/deep/loop").symlink_to(here / "in")
@@ -225,17 +246,17 @@ def test_interrupted_cleanly(many: None) -> None:
 
 def test_a_full_disk_is_told_and_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where writing fails nothing is left, not even a row; and the next run goes on."""
-    encode = images._encode
+    encode = images.writing.encode
 
     def full(photo: Photo, kind: str, quality: int) -> bytes:
         if kind == "TIFF":
             raise OSError(28, "No space left on device")
         return encode(photo, kind, quality)
 
-    monkeypatch.setattr(images, "_encode", full)
+    monkeypatch.setattr(images.writing, "encode", full)
     assert run("denoise in -o out --sigma 9") == 3
     assert "deep/er/d.tif" not in tree("out")
-    monkeypatch.setattr(images, "_encode", encode)
+    monkeypatch.setattr(images.writing, "encode", encode)
     done = tree("out")
     assert run("denoise in -o out --sigma 9") == 0
     assert sorted(tree("out")) == sorted(NAMES) and done.items() <= tree("out").items()

@@ -259,6 +259,66 @@ def test_metadata_is_kept(tmp_path: Path, kind: str, suffix: str, dtype: type) -
     assert dict(images.read(target).metadata)["xmp"] == expected  # Pillow cuts it out of TIFFs
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_tiff_of_floats(tmp_path: Path, channels: int, orientation: int) -> None:
+    """Comes back to the bit, upright; other formats get as many bits as they hold."""
+    path, back = tmp_path / "f.tif", tmp_path / "b.tif"
+    stored = np.random.default_rng(0).random((11, 14, channels), dtype=np.float32)
+    tifffile.imwrite(
+        path, stored if channels > 1 else stored[..., 0],
+        photometric="rgb" if channels > 1 else "minisblack", resolution=(240, 240),
+        extrasamples=["unassalpha"] if channels == 4 else None, iccprofile=SRGB, metadata=None,
+        resolutionunit="INCH", extratags=[(ORIENTATION, "H", 1, orientation, True)],
+    )  # fmt: skip
+    upright = stored if orientation == 1 else np.rot90(stored, -1)
+    photo = images.read(path)
+    images.write(back, photo)
+    again = images.read(back)
+    for found in (photo, again):
+        np.testing.assert_array_equal(found.pixels, upright[..., : 1 if channels == 1 else 3])
+        assert (found.alpha is None) == (channels != 4) and found.dpi == (240, 240)
+    assert again.metadata == photo.metadata and bool(photo.metadata) == (channels > 1)
+    images.write(tmp_path / "p.png", photo)
+    deep = images.read(tmp_path / "p.png").pixels
+    assert deep.dtype == np.uint16 and np.abs(deep / 65535 - photo.pixels).max() < 1e-5
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".bmp"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "BMP"])
+def test_dpi_is_kept(tmp_path: Path, kind: str, suffix: str) -> None:
+    source, target = tmp_path / "source", tmp_path / ("target" + suffix)
+    source.write_bytes(encoded(kind, smooth(), dpi=(300, 150)))
+    images.write(target, images.read(source))
+    with Image.open(target) as independent:
+        assert independent.info["dpi"] == pytest.approx((300, 150), rel=1e-3)
+    images.write(target, images.read(source).stripped())
+    with Image.open(target) as independent:
+        assert independent.info.get("dpi", (0, 0))[0] != pytest.approx(300, rel=1e-3)
+
+
+@pytest.mark.parametrize("quality", [5, 30, 50, 75, 88, 95, 100])
+def test_jpeg_keeps_its_quality(tmp_path: Path, quality: int) -> None:
+    source, target = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    source.write_bytes(encoded("JPEG", smooth(), quality=quality))
+    photo = images.read(source)
+    assert photo.quality == quality
+    images.write(target, photo)
+    with Image.open(source) as one, Image.open(target) as other:
+        assert one.quantization == other.quantization
+    images.write(target, photo, quality=60)
+    assert images.read(target).quality == 60
+
+
+def test_depths_convert_exactly() -> None:
+    eight = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
+    photo = Photo(eight, eight[..., 0])
+    for dtype in (np.uint16, np.float32):
+        there = photo.at_depth(dtype)
+        assert there.pixels.dtype == there.alpha.dtype == dtype and there.pixels.max() == there.peak
+        np.testing.assert_array_equal(there.at_depth(np.uint8).pixels, eight)
+
+
 def test_profile_has_to_fit_the_channels(tmp_path: Path) -> None:
     path = tmp_path / "g.png"
     path.write_bytes(encoded("PNG", samples(1)[..., 0], icc_profile=GREY_PROFILE))
@@ -416,9 +476,11 @@ def test_refuses_several_pictures_but_not_previews(tmp_path: Path) -> None:
 
 def test_refuses_samples_it_would_misread(tmp_path: Path) -> None:
     path, deep = tmp_path / "t.tif", samples(4, np.uint16)
-    tifffile.imwrite(path, samples(3) / np.float32(255), photometric="rgb")
-    refused(path, "float32")
-    tifffile.imwrite(path, samples(1)[..., 0] / np.float32(255))
+    tifffile.imwrite(path, samples(3) / np.float32(25), photometric="rgb")
+    refused(path, "outside 0..1")
+    tifffile.imwrite(path, np.full((9, 9, 3), np.nan, np.float32), photometric="rgb")
+    refused(path, "outside 0..1")
+    tifffile.imwrite(path, samples(1)[..., 0].astype(np.int32))
     refused(path, "neither 8 nor 16 bits")
     tifffile.imwrite(path, np.moveaxis(deep[..., :3], -1, 0), photometric="rgb", planarconfig=2)
     refused(path, "planes")

@@ -65,6 +65,40 @@ def folder_options() -> list[click.Option]:
     ]
 
 
+def file_options() -> list[click.Option]:
+    """How files are read and written, one or many."""
+    return [
+        click.Option(
+            ["--on-exists"],
+            type=click.Choice(["error", "skip", "overwrite", "rename"]),
+            default="error",
+            show_default=True,
+            help="What to do about a file that is there and is not this run's own.",
+        ),
+        click.Option(
+            ["--quality"],
+            type=click.IntRange(1, 100),
+            help="Of JPEG, WebP and AVIF; by default a JPEG's own, and 95 else.",
+        ),
+        click.Option(
+            ["--bit-depth"],
+            type=click.Choice(["8", "16"]),
+            help="Of the output, by default the photo's own.",
+        ),
+        click.Option(
+            ["--strip-metadata"], **FLAG, help="Leave out EXIF, XMP and DPI; colours stay true."
+        ),
+        click.Option(
+            ["--max-megapixels"],
+            type=click.FloatRange(0, min_open=True),
+            default=178,
+            show_default=True,
+            help="Refuse larger photos.",
+        ),
+        click.Option(["--quiet"], **FLAG, help="Print errors only."),
+    ]
+
+
 def shard_of_process() -> tuple[int, int]:
     """This process's, where torchrun started several; else the whole."""
     return int(os.environ.get("RANK", 0)) + 1, int(os.environ.get("WORLD_SIZE", 1))
@@ -79,6 +113,10 @@ def restore_files(
     samples: int,
     *,
     on_exists: str,
+    quality: int | None,
+    bit_depth: str | None,
+    strip_metadata: bool,
+    max_megapixels: float,
     quiet: bool,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
@@ -103,7 +141,12 @@ def restore_files(
         manifest = None if plan.folder is None else folder.Manifest(plan.folder)
         if manifest and not dry_run:
             stack.enter_context(manifest.opened(selection.shard))
-        runner = folder.Runner(restorer, options, on_exists=on_exists, manifest=manifest)
+        files = folder.Files(
+            quality, int(bit_depth) if bit_depth else None, strip_metadata, max_megapixels
+        )
+        runner = folder.Runner(
+            restorer, options, on_exists=on_exists, manifest=manifest, files=files
+        )
         jobs = [j for j in plan.jobs if not retry_failed or (manifest and manifest.failed(j))]
         if dry_run:
             for job in jobs:

@@ -11,8 +11,8 @@ import click
 from .. import plugins
 from ..errors import RestorekitError
 from ..task import Task, resolve
-from .common import FLAG, PATH, choices_from, common_options
-from .files import folder_options, restore_files
+from .common import PATH, choices_from, common_options
+from .files import file_options, folder_options, restore_files
 
 
 def task_command(task: Task) -> click.Command:
@@ -26,30 +26,19 @@ def task_command(task: Task) -> click.Command:
         type=PATH,
         help="A file for one photo, a folder for several.",
     )
-    files: list[click.Parameter] = [
-        click.Option(
-            ["--on-exists"],
-            type=click.Choice(["error", "skip", "overwrite", "rename"]),
-            default="error",
-            show_default=True,
-            help="What to do about a file that is there and is not this run's own.",
-        ),
-        click.Option(
-            ["--samples"],
-            type=click.IntRange(1),
-            default=1,
-            show_default=True,
-            help="Write that many posterior samples, their mean and their deviation (x4).",
-        ),
-        click.Option(["--quiet"], **FLAG, help="Print errors only."),
-    ]
-    for_folders = folder_options() if task.takes_photo else []
+    several = click.Option(
+        ["--samples"],
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="Write that many posterior samples, their mean and their deviation (x4).",
+    )
+    files = [*file_options(), *(folder_options() if task.takes_photo else [])]
 
     def command(**values: Any) -> None:
         given: tuple[Path, ...] = values.pop("inputs", ())
         target, samples = values.pop("output"), values.pop("samples")
-        how = {name: values.pop(name) for name in ("on_exists", "quiet")}
-        how |= {option.name: values.pop(option.name) for option in for_folders if option.name}
+        how = {option.name: values.pop(option.name) for option in files if option.name}
         if samples > 1 and values["mode"] == "fidelity":
             raise RestorekitError("--samples needs --mode perceptual; fidelity has one answer")
         choices = choices_from(values, "perceptual" if samples > 1 else "fidelity")
@@ -62,8 +51,8 @@ def task_command(task: Task) -> click.Command:
             output,
             *task.options,
             *common_options(task),
+            several,
             *files,
-            *for_folders,
         ],
         callback=command,
         help=task.summary,

@@ -2,6 +2,15 @@
 
 from .manifest import Manifest
 from .plan import Job, Plan, Selection, plan
-from .run import ON_EXISTS, Outcome, Runner
+from .run import Files, Outcome, Runner
 
-__all__ = ["ON_EXISTS", "Job", "Manifest", "Outcome", "Plan", "Runner", "Selection", "plan"]
+__all__ = [
+    "Files",
+    "Job",
+    "Manifest",
+    "Outcome",
+    "Plan",
+    "Runner",
+    "Selection",
+    "plan",
+]

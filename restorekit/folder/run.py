@@ -22,7 +22,6 @@ from ..task import Result
 from .manifest import Manifest, digest
 from .plan import Job
 
-ON_EXISTS = ("error", "skip", "overwrite", "rename")
 CONTRAST = 4.0  # a deviation map is shown at this many times its size
 AHEAD = 2  # photos decoded before their turn, and as many waiting to be encoded,
 AHEAD_MEGAPIXELS = 64.0  # as long as all of them together are not larger
@@ -41,6 +40,34 @@ class Outcome:
     megapixels: float = 0.0
     seconds: float = 0.0
     nfe: int = 0
+
+
+@dataclass(frozen=True)
+class Files:
+    """How files are read and written.
+
+    Attributes:
+        quality: of lossy formats; None is a JPEG's own, and 95 else.
+        bit_depth: 8 or 16, in formats that can; None is the photo's own.
+        strip_metadata: leave out EXIF, XMP and DPI. The colour profile stays.
+        max_megapixels: larger photos are refused by their header.
+    """
+
+    quality: int | None = None
+    bit_depth: int | None = None
+    strip_metadata: bool = False
+    max_megapixels: float = 178.0
+
+    def check(self, target: Path) -> None:
+        """Raises RestorekitError where a format cannot do what is asked."""
+        if self.bit_depth == 16 and target.suffix.lower() not in (".png", ".tif", ".tiff"):
+            raise RestorekitError(f"{target}: cannot hold 16 bits; write .png or .tif instead")
+
+    def prepared(self, photo: images.Photo) -> images.Photo:
+        """A photo as it is to be written."""
+        if self.bit_depth is not None:
+            photo = photo.at_depth({8: np.uint8, 16: np.uint16}[self.bit_depth])
+        return photo.stripped() if self.strip_metadata else photo
 
 
 @dataclass(frozen=True)
@@ -79,6 +106,7 @@ class Runner:
         options: the task's, resolved.
         on_exists: what to do about an output that is there and not the manifest's own.
         manifest: of the output folder; None where a single file is written.
+        files: how they are read and written.
         progress: gives the sampler's progress callback for a job.
     """
 
@@ -89,14 +117,16 @@ class Runner:
         *,
         on_exists: str = "error",
         manifest: Manifest | None = None,
+        files: Files = Files(),
         progress: Callable[[Job], Any] | None = None,
     ) -> None:
         self.restorer = restorer
         self.options = options
         self.on_exists = on_exists
         self.manifest = manifest
+        self.files = files
         self.progress = progress
-        self.settings = fingerprint(restorer, options) if manifest else ""
+        self.settings = fingerprint(restorer, options, files) if manifest else ""
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """Restores every job, in order; a failed one is reported and the others go on.
@@ -169,6 +199,7 @@ class Runner:
         if not any(targets):
             return Outcome(job, notes=("exists, skipped",), skipped=True)
         images.check_writable(job.target)
+        self.files.check(job.target)
         return Loaded(job, None, targets, key)
 
     def load(self, job: Job) -> Loaded | Outcome:
@@ -176,7 +207,7 @@ class Runner:
         opened = self.open(job)
         if isinstance(opened, Outcome) or job.source is None:
             return opened
-        photo = images.read(job.source)
+        photo = images.read(job.source, max_megapixels=self.files.max_megapixels)
         images.check_writable(job.target, photo)
         return dataclasses.replace(opened, photo=photo)
 
@@ -208,13 +239,17 @@ class Runner:
             self.manifest.begin(job, loaded.key)
         photo = loaded.photo or images.Photo(results[0].pixels)
         scratch = self.manifest.scratch if self.manifest else None
-        written = write_results(loaded.targets, photo, results, scratch)
+        written = []
+        for target, picture in pictures_of(loaded.targets, photo, results):
+            picture = self.files.prepared(picture)
+            images.write(target, picture, quality=self.files.quality, scratch=scratch)
+            written.append(target)
         if self.manifest:
             self.manifest.done(job, loaded.key, written)
         height, width = results[0].pixels.shape[:2]
         return Outcome(
             job,
-            written,
+            tuple(written),
             results[0].notes,
             megapixels=height * width / 1e6,
             seconds=sum(result.seconds for result in results),
@@ -237,7 +272,7 @@ class Restored:
     results: list[Result]
 
 
-def fingerprint(restorer: Restorer, options: dict[str, Any]) -> str:
+def fingerprint(restorer: Restorer, options: dict[str, Any], files: Files) -> str:
     """Of the settings and the weights."""
     settings = {
         "task": restorer.task.name,
@@ -247,28 +282,25 @@ def fingerprint(restorer: Restorer, options: dict[str, Any]) -> str:
         "seed": restorer.seed,
         "ensemble": restorer.ensemble,
         "precision": str(restorer.prior.precision),
+        "files": [files.quality, files.bit_depth, files.strip_metadata],
         "prior": digest(restorer.prior_file),
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
-def write_results(
-    targets: Sequence[Path | None],
-    photo: images.Photo,
-    results: Sequence[Result],
-    scratch: Path | None = None,
-) -> tuple[Path, ...]:
-    """Writes one result; of several also their mean and standard deviation. Skips None."""
+def pictures_of(
+    targets: Sequence[Path | None], photo: images.Photo, results: Sequence[Result]
+) -> list[tuple[Path, images.Photo]]:
+    """What goes where: one result; or several, their mean and deviation. None is left out."""
     pictures = [photo.with_pixels(r.pixels, alpha=r.alpha) for r in results]
     if len(results) > 1:
         stack = np.stack([r.pixels for r in results]).astype(np.float32)
         kind = results[0].pixels.dtype
         deviation = stack.std(axis=0, ddof=1).mean(axis=2, keepdims=True) * CONTRAST
-        deviation = deviation.clip(0, np.iinfo(kind).max)
-        mean = np.rint(stack.mean(axis=0)).astype(kind)
-        pictures.append(photo.with_pixels(mean, alpha=results[0].alpha))
-        pictures.append(photo.with_pixels(np.rint(deviation).astype(kind), alpha=None))
-    wanted = [(path, p) for path, p in zip(targets, pictures, strict=True) if path]
-    for path, picture in wanted:
-        images.write(path, picture, scratch=scratch)
-    return tuple(path for path, _ in wanted)
+        deviation = deviation.clip(0, photo.peak)
+        mean = stack.mean(axis=0)
+        if kind.kind == "u":
+            mean, deviation = np.rint(mean), np.rint(deviation)
+        pictures.append(photo.with_pixels(mean.astype(kind), alpha=results[0].alpha))
+        pictures.append(photo.with_pixels(deviation.astype(kind), alpha=None))
+    return [(path, p) for path, p in zip(targets, pictures, strict=True) if path]

@@ -17,7 +17,7 @@ from ..units import from_engine
 from .data import Photos, to_unit
 
 SIGMAS = (15, 25, 50)  # of 255
-CROPS, SIDE = 32, 128
+CROPS, SIDE, ROWS = 32, 128, 4
 BOUND_CROPS, BOUND_TERMS = 16, 25
 SAMPLES, SAMPLE_STEPS = 16, 25
 
@@ -52,7 +52,8 @@ def scores(denoiser: NetworkDenoiser, photos: Photos, device: str) -> dict[str, 
 @torch.no_grad()
 def draw(denoiser: NetworkDenoiser, photos: Photos, device: str, path: Path) -> None:
     """Two PNGs: held-out crops, noisy and denoised at every sigma; and, below `path`, samples."""
-    x_0 = to_unit(photos.validation(4, SIDE)).to(device)
+    crops = photos.validation(CROPS, SIDE)
+    x_0 = to_unit(crops[:: max(1, len(crops) // ROWS)][:ROWS]).to(device)
     columns = [x_0]
     for sigma in SIGMAS:
         x_t, t = noisy(x_0, sigma, denoiser)

@@ -1,0 +1,18 @@
+"""The only door to image files: upright pixels, and all else the file carried.
+
+Three libraries stand behind it, each for what it alone gets right. Pillow does every header and
+reads all pictures of 8 bits; there, OpenCV would premultiply alpha and pass over damage in TIFFs.
+OpenCV reads 16 bits, which Pillow would cut down to 8, and writes PNG. tifffile writes TIFF, where
+the other two lose the depth or the colour profile.
+
+What a file keeps, beyond its pixels: PNG, WebP and AVIF keep EXIF, ICC profile and XMP. So does
+JPEG, up to 64 kB each of EXIF and XMP. TIFF keeps ICC, XMP and the texts in EXIF (make, date,
+artist, ...). BMP keeps nothing. The preview in EXIF is left out: it shows the unrestored photo.
+"""
+
+from .kinds import SUFFIXES
+from .photo import Photo
+from .reading import below, megapixels, read
+from .writing import check_writable, write
+
+__all__ = ["SUFFIXES", "Photo", "below", "check_writable", "megapixels", "read", "write"]

@@ -1,0 +1,238 @@
+"""From files to photos."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import cv2
+import numpy as np
+import tifffile
+from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
+
+from ..errors import RestorekitError
+from .kinds import KINDS, SUFFIXES, TAG, TEXTS, error_of, reason, silence
+from .photo import Photo
+
+
+def below(folder: Path) -> list[Path]:
+    """All files below a folder whose suffix is a picture's, sorted by their path."""
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+
+
+def read(path: str | os.PathLike[str], *, max_megapixels: float = 178) -> Photo:
+    """Reads an image file, by its content and not its suffix.
+
+    Palettes and CMYK become RGB, fewer than 8 bits become 8; TIFFs of floats on [0, 1] stay so. A
+    file of more than `max_megapixels` is refused by its header.
+
+    Raises:
+        RestorekitError: if the file is not one whole picture that we can read exactly.
+    """
+    try:
+        with open(path, "rb") as file:
+            return _decode(file, max_megapixels)
+    except Exception as error:  # decoders raise what they like on damaged bytes
+        if isinstance(error, RestorekitError):
+            what = str(error)
+        elif isinstance(error, Image.DecompressionBombError):
+            what = f"has more than {max_megapixels:g} megapixels; scale it down or crop it"
+        elif isinstance(error, UnidentifiedImageError):
+            what = f"is damaged, or not an image; give one of {' '.join(KINDS)}"
+        elif isinstance(error, OSError) and error.errno:
+            what = f"cannot be read ({reason(error)}); check its name and permissions"
+        else:
+            what = f"is damaged or incomplete ({reason(error)}); copy it again from its source"
+        raise error_of(path, what) from error
+
+
+def megapixels(path: str | os.PathLike[str]) -> float:
+    """The size of a picture by its header; 0 where that cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            width, height = _open(file).size
+    except Exception:  # `read` will say what is wrong
+        return 0.0
+    return width * height / 1e6
+
+
+def _decode(file: BinaryIO, max_megapixels: float) -> Photo:
+    if not file.read(1):
+        raise RestorekitError("is empty (0 bytes); copy it again from its source")
+    # Pillow refuses at twice its own limit, which makes way where the caller allows for more.
+    if Image.MAX_IMAGE_PIXELS is not None:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, int(max_megapixels * 5e5))
+    if (page := _float_page(file)) is not None:
+        return _decode_floats(file, page, max_megapixels)
+    image = _open(file)
+    if image.width * image.height > max_megapixels * 1e6:
+        raise Image.DecompressionBombError
+    if (frames := _frames(image)) > 1:
+        raise RestorekitError(f"holds {frames} pictures, not one; extract the one to be restored")
+
+    tags = getattr(image, "tag_v2", {})
+    layout = str([tile.args for tile in image.tile])  # RGB;16B and the like, which the mode hides
+    deep = ";16" in layout if image.format == "PNG" else 16 in tags.get(TAG.BitsPerSample, ())
+    if image.mode in ("I", "F") or (image.mode.startswith("I;16") and not deep):
+        raise RestorekitError("has samples of neither 8 nor 16 bits; save it with 16")
+    planes, premultiplied = tags.get(TAG.PlanarConfiguration) == 2, tags.get(338) == (1,)
+    if deep and (planes or premultiplied or image.mode == "CMYK"):
+        what = "has 16 bits in planes, CMYK or with premultiplied alpha"
+        raise RestorekitError(f"{what}; save it as plain RGB")
+    grey = image.mode in ("1", "L", "LA", "La", "I;16") or "LA;16" in layout
+    mode = ("L" if grey else "RGB") + ("A" if image.has_transparency_data else "")
+
+    if image.format == "PNG":  # the checksums, which load() skips
+        _open(file).verify()
+    # Pillow decodes even what it cuts down, since it notices damage that OpenCV passes over.
+    with silence() if deep or image.format == "TIFF" else contextlib.nullcontext():
+        image.load()
+        samples = _deep(file, mode) if deep else np.array(image.convert(mode))
+    orientation, metadata = _metadata(image)
+    samples = np.atleast_3d(samples)
+    if deep and tags.get(TAG.PhotometricInterpretation) == 0:  # white is zero
+        samples = 65535 - samples
+    if samples.shape[2] < len(mode):  # OpenCV leaves the one transparent grey of a PNG alone
+        clear = samples == image.info["transparency"]
+        samples = np.dstack([samples, np.where(clear, 0, 65535).astype(np.uint16)])
+    if samples.shape[1::-1] != image.size or samples.shape[2] != len(mode):
+        raise ValueError("a layout that is not supported")
+
+    samples = _upright(samples, orientation)
+    pixels = np.ascontiguousarray(samples[..., : 1 if grey else 3])
+    alpha = np.ascontiguousarray(samples[..., -1]) if mode.endswith("A") else None
+    return Photo(pixels, alpha, metadata, _dpi(image), _quality(image))
+
+
+def _upright(samples: np.ndarray, orientation: int) -> np.ndarray:
+    """(H, W, C) as EXIF's orientation says it is to be seen."""
+    if orientation in (5, 6, 7, 8):
+        samples = samples.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        samples = samples[::-1]
+    if orientation in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    return samples
+
+
+def _float_page(file: BinaryIO) -> tifffile.TiffPage | None:
+    """The one page of a TIFF of floats; None for any other file."""
+    file.seek(0)
+    if file.read(2) not in (b"II", b"MM"):
+        return None
+    with contextlib.suppress(Exception):  # Pillow will say what is wrong
+        file.seek(0)
+        pages = tifffile.TiffFile(file).pages
+        if len(pages) == 1 and np.dtype(pages[0].dtype).kind == "f":
+            return cast(tifffile.TiffPage, pages[0])
+    return None
+
+
+def _decode_floats(file: BinaryIO, page: tifffile.TiffPage, max_megapixels: float) -> Photo:
+    if page.imagewidth * page.imagelength > max_megapixels * 1e6:
+        raise Image.DecompressionBombError
+    file.seek(0)
+    with silence():  # OpenCV turns it upright
+        read = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    samples = np.atleast_3d(np.empty(0) if read is None else read)
+    if samples.dtype != np.float32 or not samples.size or samples.shape[2] not in (1, 3, 4):
+        raise RestorekitError("is damaged, or a TIFF of other than 32-bit floats; save it as such")
+    samples = samples[..., [[0], [], [2, 1, 0], [2, 1, 0, 3]][samples.shape[2] - 1]]
+    if not (samples >= 0).all() or not (samples <= 1).all():  # NaN is neither
+        raise RestorekitError("holds floats outside 0..1; scale them into that range")
+
+    def tag(code: int) -> Any:
+        return page.tags[code].value if code in page.tags else None
+
+    kept = {"icc_profile": tag(TAG.InterColorProfile), "xmp": tag(700)}
+    metadata = tuple((k, bytes(v)) for k, v in kept.items() if v)
+    dpi = None
+    if page.tags.get("XResolution") and tag(TAG.ResolutionUnit) == 2:
+        (a, b), (c, d) = tag(TAG.XResolution), tag(TAG.YResolution)
+        dpi = a / b, c / d
+    alpha = np.ascontiguousarray(samples[..., 3]) if samples.shape[2] == 4 else None
+    return Photo(np.ascontiguousarray(samples[..., :3]), alpha, metadata, dpi)
+
+
+def _dpi(image: ImageFile.ImageFile) -> tuple[float, float] | None:
+    with contextlib.suppress(Exception):  # a fraction with nothing below, say
+        across, down = (float(dots) for dots in image.info["dpi"])
+        if 1 <= across < 1e5 and 1 <= down < 1e5:
+            return across, down
+    return None
+
+
+def _quality(image: ImageFile.ImageFile) -> int | None:
+    """Of a JPEG, from the sum of its luminance table, which the libraries scale by it."""
+    tables = getattr(image, "quantization", None)
+    if image.format not in ("JPEG", "MPO") or not tables or 0 not in tables:
+        return None
+    buffer = io.BytesIO()
+    Image.new("L", (8, 8)).save(buffer, "JPEG", quality=50)  # the table that is scaled
+    base = np.array(Image.open(buffer).quantization[0])  # type: ignore[attr-defined]
+    qualities = np.arange(1, 101)
+    scales = np.where(qualities < 50, 5000 / qualities, 200 - 2 * qualities)
+    sums = ((base * scales[:, None] + 50) // 100).clip(1, 255).sum(1)
+    return int(qualities[np.abs(sums - sum(tables[0])).argmin()])
+
+
+def _open(file: BinaryIO) -> ImageFile.ImageFile:
+    file.seek(0)
+    try:
+        return Image.open(file, formats=sorted(set(KINDS.values())))
+    except UnidentifiedImageError:
+        dtype = None
+        with contextlib.suppress(Exception):  # a sound TIFF that Pillow has no mode for?
+            file.seek(0)
+            dtype = tifffile.TiffFile(file).pages.first.dtype
+        if dtype is None:
+            raise
+        what = f"is damaged, or a TIFF of an uncommon layout ({dtype})"
+        raise RestorekitError(f"{what}; save it as 8- or 16-bit RGB") from None
+
+
+def _frames(image: ImageFile.ImageFile) -> int:
+    if image.format == "MPO":  # a phone's JPEG: previews or a depth map come after the photo
+        return 1
+    frames: int = getattr(image, "n_frames", 1)
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and frames > 1:
+        for index in reversed(range(frames)):
+            image.seek(index)
+            frames -= image.tag_v2.get(TAG.NewSubfileType, 0) & 1  # a preview
+    return frames
+
+
+def _metadata(image: ImageFile.ImageFile) -> tuple[int, tuple[tuple[str, bytes], ...]]:
+    """The orientation still to be applied, and what `write` keeps, where it is 1.
+
+    To be called after loading, which finds EXIF behind the pixels of a PNG, and which turns the
+    pixels of a TIFF upright (as OpenCV does) and takes the orientation out of its tags.
+    """
+    orientation, kept = 1, {key: image.info.get(key) for key in ("icc_profile", "xmp")}
+    with contextlib.suppress(Exception):  # damaged EXIF is no reason to refuse the photo
+        exif = image.getexif()
+        orientation = exif.get(TAG.Orientation, 1)
+        if image.format == "TIFF":  # there, it stands among the tags of the layout
+            for tag in set(exif) - TEXTS - {ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo}:
+                del exif[tag]
+        if TAG.Orientation in exif:
+            exif[TAG.Orientation] = 1
+        kept["exif"] = exif.tobytes() if len(exif) else None
+    if isinstance(kept["xmp"], bytes):
+        kept["xmp"] = re.sub(rb"(tiff:Orientation(?:=\"|>))[2-8]", rb"\g<1>1", kept["xmp"])
+    return orientation, tuple((k, v) for k, v in kept.items() if v and isinstance(v, bytes))
+
+
+def _deep(file: BinaryIO, mode: str) -> np.ndarray:
+    file.seek(0)
+    samples = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if samples is None or samples.dtype != np.uint16:
+        raise ValueError("16-bit samples that OpenCV cannot read")
+    if samples.ndim == 2:
+        return samples
+    order = {"LA": [0, 3], "RGB": [2, 1, 0], "RGBA": [2, 1, 0, 3]}[mode]
+    return np.asarray(samples[..., order])

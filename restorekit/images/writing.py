@@ -1,0 +1,150 @@
+"""From photos to files."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import secrets
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import tifffile
+from PIL import Image
+from PIL.PngImagePlugin import putchunk
+
+from .kinds import KINDS, TEXTS, error_of, reason
+from .photo import Photo
+
+LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536}
+SEGMENT = 65500  # bytes of EXIF or XMP that fit into a JPEG
+
+
+def check_writable(path: str | os.PathLike[str], photo: Photo | None = None) -> None:
+    """Raises what `write` would, as far as it can be known before the work. Creates nothing.
+
+    Raises:
+        RestorekitError: if suffix or place will not do, or cannot hold the photo.
+    """
+    kind = KINDS.get(Path(path).suffix.lower())
+    if kind is None:
+        raise error_of(path, f"its suffix names no known format; use one of {' '.join(KINDS)}")
+    folder = Path(path).absolute().parent
+    try:
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        if not folder.is_dir():
+            raise error_of(path, f"cannot be written, {folder} is a file; choose another folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise error_of(path, f"cannot be written, {folder} is read-only; choose another folder")
+        if Path(path).is_dir():
+            raise error_of(path, "is a folder; name a file in it")
+    except (OSError, ValueError) as error:
+        raise error_of(path, f"cannot be written ({reason(error)}); write elsewhere") from error
+    if photo is None:
+        return
+    if photo.alpha is not None and kind in ("JPEG", "BMP"):
+        raise error_of(
+            path, f"{kind} cannot hold the transparency of this photo; write .png instead"
+        )
+    if max(photo.pixels.shape) > (longest := LONGEST_SIDE.get(kind, 1 << 30)):
+        raise error_of(path, f"{kind} ends at {longest} pixels a side; write .png instead")
+
+
+def write(
+    path: str | os.PathLike[str],
+    photo: Photo,
+    *,
+    quality: int | None = None,
+    scratch: Path | None = None,
+) -> None:
+    """Writes a photo, whole or not at all, in the format its suffix names; makes its folder.
+
+    PNG, TIFF and BMP are lossless, WebP from quality 100 on; JPEG and AVIF never quite. TIFF holds
+    samples of any type, PNG those of 8 and 16 bits; elsewhere they are rounded to 8. Grey with
+    alpha is stored as RGBA, grey WebP as RGB.
+
+    Args:
+        quality: 1 to 100; by default that of the JPEG it came from, for JPEGs, and 95 else.
+        scratch: the folder of the file until it is whole, its own by default.
+
+    Raises:
+        RestorekitError: if it cannot be written; then nothing is left behind.
+    """
+    check_writable(path, photo)
+    # Not tempfile: its files are private to the user, where a photo should follow the umask.
+    path = Path(path)
+    temporary = (scratch or path.parent) / f".{secrets.token_hex(8)}.part"
+    try:
+        data = encode(photo, KINDS[path.suffix.lower()], quality)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "xb") as file:
+            file.write(data)
+        temporary.replace(path)
+    except Exception as error:
+        what = f"cannot be written ({reason(error)}); check the free space, or write elsewhere"
+        raise error_of(path, what) from error
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            temporary.unlink(missing_ok=True)
+
+
+def encode(photo: Photo, kind: str, quality: int | None) -> bytes:
+    if quality is None:
+        quality = photo.quality if kind == "JPEG" and photo.quality else 95
+    if kind == "PNG" and photo.pixels.dtype == np.float32:
+        photo = photo.at_depth(np.uint16)
+    elif kind not in ("PNG", "TIFF"):
+        photo = photo.at_depth(np.uint8)
+    if photo.is_grey and (photo.alpha is not None or kind == "WEBP"):
+        photo = photo.with_pixels(np.repeat(photo.pixels, 3, axis=2))
+    samples = photo.pixels[..., 0] if photo.is_grey else photo.pixels
+    if photo.alpha is not None:
+        samples = np.dstack([samples, photo.alpha])
+    kept: dict[str, Any] = dict(photo.metadata)
+    buffer = io.BytesIO()
+    if kind == "PNG":
+        order = [0] if photo.is_grey else [2, 1, 0, 3][: samples.shape[2]]
+        bgr = np.ascontiguousarray(np.atleast_3d(samples)[..., order])
+        data = cv2.imencode(".png", bgr)[1].tobytes()
+        buffer.write(data[:33])  # the header; OpenCV's own XMP is in a chunk where few look for it
+        if photo.dpi:
+            per_metre = (round(dots / 0.0254) for dots in photo.dpi)
+            putchunk(buffer, b"pHYs", struct.pack(">IIB", *per_metre, 1))
+        if "icc_profile" in kept:
+            putchunk(buffer, b"iCCP", b"ICC profile\0\0", zlib.compress(kept["icc_profile"]))
+        if "exif" in kept:
+            putchunk(buffer, b"eXIf", kept["exif"].removeprefix(b"Exif\0\0"))
+        if "xmp" in kept:
+            putchunk(buffer, b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0", kept["xmp"])
+        buffer.write(data[33:])
+    elif kind == "TIFF":
+        exif = Image.Exif()
+        exif.load(kept.get("exif", b""))
+        extra = [(int(tag), "s", 0, str(exif[tag]).encode("latin-1", "replace"), True)
+                 for tag in sorted(TEXTS & set(exif))]  # fmt: skip
+        if "xmp" in kept:
+            extra.append((700, "B", len(kept["xmp"]), kept["xmp"], True))
+        tifffile.imwrite(
+            buffer, samples, photometric="minisblack" if photo.is_grey else "rgb",
+            extrasamples=None if photo.alpha is None else ["unassalpha"], compression="zlib",
+            predictor=photo.pixels.dtype != np.float32, metadata=None, software=False,
+            iccprofile=kept.get("icc_profile"), extratags=extra,
+            resolution=photo.dpi, resolutionunit="INCH" if photo.dpi else None,
+        )  # fmt: skip
+    else:
+        if kind == "JPEG":
+            kept = {k: v for k, v in kept.items() if len(v) < SEGMENT or k == "icc_profile"}
+        options: dict[str, Any] = {"quality": quality, "subsampling": "4:4:4"}
+        if kind == "BMP":
+            options = {}
+        if kind == "WEBP":
+            options = {"quality": quality, "lossless": quality >= 100, "exact": True}
+        if photo.dpi and kind in ("JPEG", "BMP"):
+            options["dpi"] = photo.dpi
+        Image.fromarray(samples).save(buffer, kind, **options, **kept)
+    return buffer.getvalue()
