@@ -32,6 +32,7 @@ def restore(
     device: str = "auto",
     precision: str = "float32",
     ensemble: bool = False,
+    tile: int | None = None,
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -45,7 +46,7 @@ def restore(
             (B, C, H, W); or the path of a file. uint8 and uint16 use their whole range; floats
             are on [0, 1] and may exceed it, as unclipped noise does. None for a task that takes
             no photo.
-        mode, method, sampler, steps, prior, seed, device, precision, ensemble: see `Choices`.
+        mode, method, sampler, steps, prior, seed, device, precision, ensemble, tile: see `Choices`.
         output: where to write the restored file, if `image` is a path.
         overwrite: whether a file that is there already may be replaced.
         progress: called with (evaluations done, in all); returning False raises `Cancelled`.
@@ -62,7 +63,9 @@ def restore(
     found = plugins.registry().task(task)
     values = resolve(found, options)
     weights = None if prior is None else os.fspath(prior)
-    choices = Choices(mode, method, sampler, steps, weights, seed, device, precision, ensemble)
+    choices = Choices(
+        mode, method, sampler, steps, weights, seed, device, precision, ensemble, tile
+    )
     restorer = Restorer(found, choices)
 
     def run(pixels: np.ndarray | None, alpha: np.ndarray | None, name: str) -> Any:

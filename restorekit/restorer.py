@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import plugins, priors
+from . import memory, plugins, priors
 from .engine.conditioning import Degradation, Observation, unconditional
-from .engine.denoiser import Denoiser, Ensemble, NetworkDenoiser, Prediction, Tiled
+from .engine.denoiser import Denoiser, NetworkDenoiser, Prediction
 from .engine.noise import Noise
 from .engine.operators import Grey
 from .engine.sampler import GRIDS, Progress, sample, times_for, travelling
+from .engine.wrappers import Ensemble, Guarded, Tiled, out_of_memory
 from .errors import RestorekitError
 from .task import Picture, Problem, Recipe, Result, Task
 from .units import from_engine, to_engine
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 MODES = ("fidelity", "perceptual")
 PRECISIONS = ("float32", "bfloat16", "float16")
-TILE = 2048  # larger photos are evaluated in tiles of this side, to bound the memory
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Choices:
         seed: of everything random.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         precision: of the network: float32, bfloat16 or float16.
+        tile: side of the tiles that large photos are evaluated in; None: from the free memory.
         ensemble: ask the prior about all eight flips and quarter turns, and take the mean.
     """
 
@@ -55,6 +56,7 @@ class Choices:
     device: str = "auto"
     precision: str = "float32"
     ensemble: bool = False
+    tile: int | None = None
 
 
 class Restorer:
@@ -82,6 +84,7 @@ class Restorer:
         self.mode = choices.mode
         self.seed = choices.seed
         self.ensemble = choices.ensemble
+        self.tile = choices.tile
         self.recipe: Recipe = dataclasses.replace(task.recipes[choices.mode], **chosen)
         found = plugins.registry()
         self.method = found.find("method", self.recipe.method)
@@ -126,8 +129,8 @@ class Restorer:
         problem = self.task.observe(picture, **options)
         try:
             x_0, nfe = self._solve(problem, noise, progress)
-        except RuntimeError as error:  # the CPU's allocator has no exception of its own
-            if "alloc" not in str(error) and not isinstance(error, torch.OutOfMemoryError):
+        except RuntimeError as error:
+            if not out_of_memory(error):
                 raise
             raise RestorekitError(
                 f"not enough memory on {self.device} for {problem.size[1]} x {problem.size[0]} "
@@ -179,7 +182,7 @@ class Restorer:
         x_t = alpha * guess
         if not is_state and self.recipe.noisy_start:
             x_t = x_t + sigma * noise.normal(guess.shape)
-        counted = Counted(self._bounded(x_t.shape))
+        counted = Counted(self._evaluated((x_t.shape[2], x_t.shape[3])))
         degradation = observation.degradation
         there = Observation(
             observation.y.to(self.device),
@@ -206,12 +209,20 @@ class Restorer:
         )
         return travelling(times, *recipe.travel) if recipe.travel else times
 
-    def _bounded(self, shape: torch.Size) -> Denoiser:
+    def _evaluated(self, size: tuple[int, int]) -> Denoiser:
         """The prior, in tiles where the picture is large and the prior local."""
-        prior = self.prior
-        if prior.halo is None or max(shape[-2:]) <= TILE:
+        prior: Denoiser = self.prior
+        halo, multiple = self.prior.halo, self.prior.multiple
+        tile = None
+        if halo is not None:
+            tile = self.tile or memory.tile_for(self.prior, self.device)
+            tile = max(tile // multiple, 1) * multiple
+        memory.check(size, self.prior, tile)
+        if self.prior.precision != torch.float32:
+            prior = Guarded(self.prior)
+        if halo is None or tile is None or max(size) <= tile:
             return prior
-        return Tiled(prior, TILE, prior.halo, prior.multiple)
+        return Tiled(prior, tile, halo, multiple)
 
 
 class Counted:

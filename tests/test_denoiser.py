@@ -8,17 +8,12 @@ import pytest
 import torch
 
 from restorekit.engine import losses
-from restorekit.engine.denoiser import (
-    PARAMETRISATIONS,
-    Ensemble,
-    NetworkDenoiser,
-    Prediction,
-    Tiled,
-)
+from restorekit.engine.denoiser import PARAMETRISATIONS, NetworkDenoiser, Prediction
 from restorekit.engine.noise import Noise
 from restorekit.engine.sampler import STEPS, sample
 from restorekit.engine.schedule import linear, over
 from restorekit.engine.unet import UNet, UNetConfig
+from restorekit.engine.wrappers import Ensemble, Guarded, Tiled
 from restorekit.testing import GaussianPrior
 
 LOCAL = {
@@ -53,6 +48,48 @@ def test_declared_halo_covers_what_an_output_sees(name: str) -> None:
     seen = (x.grad.abs().sum((0, 1, 2)) > 0).nonzero().flatten()
     reach = max(first - int(seen[0]), int(seen[-1]) - (first + m - 1))
     assert halo - 2 * m <= reach <= halo
+
+
+def test_tiles_get_smaller_where_memory_runs_out(caplog: pytest.LogCaptureFixture) -> None:
+    config = LOCAL["uneven"]
+    whole = NetworkDenoiser(random_network(config), linear())
+    sides = []
+
+    class Small:
+        """Has memory for pictures of 140 pixels a side and no more."""
+
+        schedule = linear()
+
+        def __call__(self, x_t: torch.Tensor, t: torch.Tensor) -> Prediction:
+            sides.append(max(x_t.shape[-2:]))
+            if sides[-1] > 140:
+                raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+            return whole(x_t, t)
+
+    x, t = torch.randn(1, 3, 300, 290, dtype=torch.float64), torch.tensor(0.4)
+    with torch.inference_mode():
+        tiled = Tiled(Small(), 256, config.halo or 0, config.multiple)
+        torch.testing.assert_close(tiled(x, t).x_0, whole(x, t).x_0)
+        assert tiled.tile <= 128 and "memory ran out" in caplog.text
+        with pytest.raises(RuntimeError, match="allocate"):
+            Tiled(Small(), 256, 256, config.multiple)(x, t)
+
+
+def test_reduced_precision_that_overflows_is_done_again(caplog: pytest.LogCaptureFixture) -> None:
+    """Values beyond what float16 holds come out as float32 has them, with one warning."""
+    network = random_network(UNetConfig(widths=(4, 6), blocks=1)).float()
+    with torch.no_grad():
+        network.stem.weight *= 1e6
+        network.head.weight *= 1e-6
+    exact = NetworkDenoiser(network, linear())
+    reduced = NetworkDenoiser(network, linear(), precision=torch.float16)
+    x, t = torch.randn(1, 3, 16, 16), torch.tensor(0.4)
+    with torch.inference_mode():
+        assert not torch.isfinite(reduced(x, t).x_0).all()
+        guarded = Guarded(reduced)
+        for _ in range(2):
+            torch.testing.assert_close(guarded(x, t).x_0, exact(x, t).x_0)
+    assert caplog.text.count("float32") == 1
 
 
 def test_an_ensemble_turns_with_the_picture() -> None:

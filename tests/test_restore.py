@@ -312,3 +312,31 @@ def test_a_folder_named_as_the_prior_is_no_prior(
     (tmp_path / "photo").mkdir()
     monkeypatch.chdir(tmp_path)
     restorekit.restore("denoise", CAT[:16, :16], sigma=LEVEL)
+
+
+@pytest.mark.parametrize(
+    ("task", "options"),
+    [("denoise", {"sigma": LEVEL}), ("superres", {"scale": 2.5, "steps": 2}), ("inpaint", {})],
+)
+def test_tiles_give_the_same_picture(task: str, options: dict[str, Any]) -> None:
+    """Within one of 65535 in 16 bits, on an odd size, whatever the tile."""
+    pixels = (data.chelsea()[:83, :149].astype(np.uint16) * 257)[: 33 if task == "superres" else 83]
+    if task == "inpaint":
+        mask = np.zeros(pixels.shape[:2], bool)
+        mask[20:60:7] = True
+        options = {"mask": mask, "steps": 2}
+    whole = restorekit.restore(task, pixels, **options)
+    for tile in (32, 100):
+        tiled = restorekit.restore(task, pixels, tile=tile, **options)
+        assert np.abs(tiled.astype(int) - whole).max() <= 1
+
+
+def test_what_cannot_fit_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from restorekit import memory
+
+    class Little:
+        available = 10**6
+
+    monkeypatch.setattr(memory.psutil, "virtual_memory", Little)
+    with pytest.raises(RestorekitError, match=r"96 x 96 pixels need about .* GB are free"):
+        restorekit.restore("denoise", CAT, sigma=LEVEL)

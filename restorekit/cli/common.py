@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,19 @@ if TYPE_CHECKING:
 
 PATH = click.Path(path_type=Path)
 FLAG: dict[str, Any] = {"is_flag": True}
+
+
+class Tile(click.ParamType):  # type: ignore[type-arg]
+    """A number of pixels, or auto."""
+
+    name = "auto|PIXELS"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int | None:
+        if value is None or isinstance(value, int) or value == "auto":
+            return None if value == "auto" else value
+        if not value.isdecimal() or int(value) < 32:
+            self.fail(f"{value!r} is no tile; give auto, or at least 32 pixels", param, ctx)
+        return int(value)
 
 
 def common_options(task: Task) -> list[click.Parameter]:
@@ -50,6 +64,13 @@ def common_options(task: Task) -> list[click.Parameter]:
             **FLAG,
             help="Average the prior over 8 flips and turns: a little better, 8 times the cost.",
         ),
+        click.Option(
+            ["--tile"],
+            type=Tile(),
+            default="auto",
+            show_default=True,
+            help="Side of the tiles that large photos are evaluated in: less memory, same pixels.",
+        ),
         click.Option(["--debug"], **FLAG, help="Show tracebacks."),
     ]
 
@@ -58,6 +79,6 @@ def choices_from(values: dict[str, Any], mode: str) -> Choices:
     """Takes the common options out of a command's values."""
     from ..restorer import Choices
 
-    names = ("method", "sampler", "steps", "prior", "seed", "device", "precision", "ensemble")
+    names = [field.name for field in dataclasses.fields(Choices) if field.name != "mode"]
     values.pop("debug")
     return Choices(mode=values.pop("mode") or mode, **{n: values.pop(n) for n in names})

@@ -85,6 +85,7 @@ class NetworkDenoiser(nn.Module):
         halo, multiple: how far the network sees and the grid it works on, for `Tiled`; a halo
             of None means that it sees everything.
         channels: of the pictures.
+        bytes_per_pixel: what an evaluation takes, at its peak.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class NetworkDenoiser(nn.Module):
         halo: int | None = None,
         multiple: int = 1,
         channels: int = 3,
+        bytes_per_pixel: int = 1024,
     ) -> None:
         super().__init__()
         self.network = network
@@ -105,6 +107,7 @@ class NetworkDenoiser(nn.Module):
         self.sigma_data = sigma_data
         self.precision = precision
         self.halo, self.multiple, self.channels = halo, multiple, channels
+        self.bytes_per_pixel = bytes_per_pixel
 
     def forward(self, x_t: Tensor, t: Tensor) -> Prediction:
         ratio = self.schedule.noise_to_signal(t).clamp(min=1e-4).reshape(-1)
@@ -127,78 +130,3 @@ class NetworkDenoiser(nn.Module):
         bound from their variance is too small there, and lets guidance diverge.
         """
         return self.schedule.noise_to_signal(t) ** 2
-
-
-class Tiled:
-    """Evaluates a local denoiser tile by tile: the same numbers, with memory bounded by the tile.
-
-    Args:
-        denoiser: one whose output at a pixel depends on pixels at most `halo` away.
-        tile: side of the tiles; a multiple of `multiple`.
-        halo: how far the denoiser sees, a multiple of `multiple` too.
-    """
-
-    def __init__(self, denoiser: Denoiser, tile: int, halo: int, multiple: int) -> None:
-        if tile < 1 or tile % multiple or halo % multiple:
-            raise ValueError(f"tile and halo must be multiples of {multiple}")
-        self.denoiser, self.tile, self.halo = denoiser, tile, halo
-        self.schedule = denoiser.schedule
-
-    def variance(self, t: Tensor) -> Tensor:
-        return self.denoiser.variance(t)
-
-    def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
-        height, width = x_t.shape[-2:]
-        if max(height, width) <= self.tile:
-            return self.denoiser(x_t, t)
-        x_0, fraction = torch.empty_like(x_t), None
-        for top in range(0, height, self.tile):
-            for left in range(0, width, self.tile):
-                rows, inner_rows = self._reach(top, height)
-                columns, inner_columns = self._reach(left, width)
-                p = self.denoiser(x_t[..., rows, columns], t)
-                target = (..., slice(top, top + self.tile), slice(left, left + self.tile))
-                x_0[target] = p.x_0[..., inner_rows, inner_columns]
-                if p.variance_fraction is not None:
-                    fraction = torch.empty_like(x_t) if fraction is None else fraction
-                    fraction[target] = p.variance_fraction[..., inner_rows, inner_columns]
-        return Prediction(x_0, fraction)
-
-    def _reach(self, first: int, length: int) -> tuple[slice, slice]:
-        """The tile grown by the halo within the picture, and the tile's place in that."""
-        low, high = max(0, first - self.halo), min(length, first + self.tile + self.halo)
-        end = min(length, first + self.tile)
-        return slice(low, high), slice(first - low, end - low)
-
-
-class Ensemble:
-    """Self-ensemble: the mean answer over the eight flips and quarter turns of the picture.
-
-    What a network answers should turn with the picture; averaging takes out the part of its error
-    that does not (Timofte et al. 2016, section 3.5). Costs eight evaluations.
-    """
-
-    def __init__(self, denoiser: Denoiser) -> None:
-        self.denoiser = denoiser
-        self.schedule = denoiser.schedule
-
-    def variance(self, t: Tensor) -> Tensor:
-        return self.denoiser.variance(t)
-
-    def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
-        x_0 = torch.zeros_like(x_t)
-        fraction: Tensor | None = None
-        for flipped in (False, True):
-            for turns in range(4):
-                seen = x_t.flip(-1) if flipped else x_t
-                p = self.denoiser(seen.rot90(turns, (-2, -1)), t)
-                x_0 += _turned_back(p.x_0, turns, flipped)
-                if p.variance_fraction is not None:
-                    back = _turned_back(p.variance_fraction, turns, flipped)
-                    fraction = back if fraction is None else fraction + back
-        return Prediction(x_0 / 8, None if fraction is None else fraction / 8)
-
-
-def _turned_back(x: Tensor, turns: int, flipped: bool) -> Tensor:
-    x = x.rot90(-turns, (-2, -1))
-    return x.flip(-1) if flipped else x

@@ -61,6 +61,11 @@ class UNetConfig:
         return self.unshuffle * 2 ** (len(self.widths) - 1)
 
     @property
+    def bytes_per_pixel(self) -> int:
+        """What a float32 evaluation takes at its peak, roughly: some maps of the finest level."""
+        return 6 * 4 * self.widths[0] // self.unshuffle**2
+
+    @property
     def halo(self) -> int | None:
         """How far, in pixels, an output value can see beyond a block aligned to `multiple`.
 

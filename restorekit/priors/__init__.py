@@ -86,6 +86,7 @@ def load(
             halo=network.config.halo,
             multiple=network.config.multiple,
             channels=network.config.channels,
+            bytes_per_pixel=network.config.bytes_per_pixel,
         )
         if not 0 < denoiser.sigma_data < float("inf"):
             raise ValueError("sigma_data is not a deviation")

@@ -1,0 +1,132 @@
+"""Denoisers around denoisers, which change how one is evaluated and not what it answers."""
+
+from __future__ import annotations
+
+import copy
+import logging
+
+import torch
+from torch import Tensor
+
+from .denoiser import Denoiser, NetworkDenoiser, Prediction
+from .schedule import Schedule
+
+log = logging.getLogger(__name__)
+
+
+class Tiled:
+    """Evaluates a local denoiser tile by tile: the same numbers, with memory bounded by the tile.
+
+    Where memory runs out all the same, tiles get smaller and the evaluation starts again.
+
+    Args:
+        denoiser: one whose output at a pixel depends on pixels at most `halo` away.
+        tile: side of the tiles; a multiple of `multiple`.
+        halo: how far the denoiser sees, a multiple of `multiple` too.
+    """
+
+    SMALLEST = 64
+
+    def __init__(self, denoiser: Denoiser, tile: int, halo: int, multiple: int) -> None:
+        if tile < 1 or tile % multiple or halo % multiple:
+            raise ValueError(f"tile and halo must be multiples of {multiple}")
+        self.denoiser, self.tile, self.halo, self.multiple = denoiser, tile, halo, multiple
+        self.schedule: Schedule = denoiser.schedule
+
+    def variance(self, t: Tensor) -> Tensor:
+        return self.denoiser.variance(t)
+
+    def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
+        while True:
+            try:
+                return self._evaluate(x_t, t)
+            except RuntimeError as error:  # the CPU's allocator has no exception of its own
+                smaller = self.tile // 2 // self.multiple * self.multiple
+                if not out_of_memory(error) or smaller < self.SMALLEST:
+                    raise
+                log.warning("memory ran out; going on with tiles of %d pixels", smaller)
+                self.tile = smaller
+
+    def _evaluate(self, x_t: Tensor, t: Tensor) -> Prediction:
+        height, width = x_t.shape[-2:]
+        if max(height, width) <= self.tile:
+            return self.denoiser(x_t, t)
+        x_0, fraction = torch.empty_like(x_t), None
+        for top in range(0, height, self.tile):
+            for left in range(0, width, self.tile):
+                rows, inner_rows = self._reach(top, height)
+                columns, inner_columns = self._reach(left, width)
+                p = self.denoiser(x_t[..., rows, columns], t)
+                target = (..., slice(top, top + self.tile), slice(left, left + self.tile))
+                x_0[target] = p.x_0[..., inner_rows, inner_columns]
+                if p.variance_fraction is not None:
+                    fraction = torch.empty_like(x_t) if fraction is None else fraction
+                    fraction[target] = p.variance_fraction[..., inner_rows, inner_columns]
+        return Prediction(x_0, fraction)
+
+    def _reach(self, first: int, length: int) -> tuple[slice, slice]:
+        """The tile grown by the halo within the picture, and the tile's place in that."""
+        low, high = max(0, first - self.halo), min(length, first + self.tile + self.halo)
+        end = min(length, first + self.tile)
+        return slice(low, high), slice(first - low, end - low)
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error says that memory ran out, on whatever device."""
+    return isinstance(error, torch.OutOfMemoryError) or "alloc" in str(error)
+
+
+class Guarded:
+    """Evaluates again in float32 where reduced precision has given NaN or infinity."""
+
+    def __init__(self, denoiser: NetworkDenoiser) -> None:
+        self.denoiser = denoiser
+        self.exact = copy.copy(denoiser)  # shares the weights, which are float32
+        self.exact.precision = torch.float32
+        self.schedule = denoiser.schedule
+        self.warned = False
+
+    def variance(self, t: Tensor) -> Tensor:
+        return self.denoiser.variance(t)
+
+    def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
+        p = self.denoiser(x_t, t)
+        if torch.isfinite(p.x_0).all():
+            return p
+        if not self.warned:
+            log.warning("%s overflowed; evaluating again in float32", self.denoiser.precision)
+            self.warned = True
+        return self.exact(x_t, t)
+
+
+class Ensemble:
+    """Self-ensemble: the mean answer over the eight flips and quarter turns of the picture.
+
+    What a network answers should turn with the picture; averaging takes out the part of its error
+    that does not (Timofte et al. 2016, section 3.5). Costs eight evaluations.
+    """
+
+    def __init__(self, denoiser: Denoiser) -> None:
+        self.denoiser = denoiser
+        self.schedule = denoiser.schedule
+
+    def variance(self, t: Tensor) -> Tensor:
+        return self.denoiser.variance(t)
+
+    def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
+        x_0 = torch.zeros_like(x_t)
+        fraction: Tensor | None = None
+        for flipped in (False, True):
+            for turns in range(4):
+                seen = x_t.flip(-1) if flipped else x_t
+                p = self.denoiser(seen.rot90(turns, (-2, -1)), t)
+                x_0 += _turned_back(p.x_0, turns, flipped)
+                if p.variance_fraction is not None:
+                    back = _turned_back(p.variance_fraction, turns, flipped)
+                    fraction = back if fraction is None else fraction + back
+        return Prediction(x_0 / 8, None if fraction is None else fraction / 8)
+
+
+def _turned_back(x: Tensor, turns: int, flipped: bool) -> Tensor:
+    x = x.rot90(-turns, (-2, -1))
+    return x.flip(-1) if flipped else x
