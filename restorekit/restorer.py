@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from . import memory, plugins, priors
+from .alpha import resized, without_hidden
 from .engine.conditioning import Degradation, Observation, unconditional
 from .engine.denoiser import Denoiser, NetworkDenoiser, Prediction
 from .engine.noise import Noise
@@ -21,6 +22,7 @@ from .engine.operators import Grey
 from .engine.sampler import GRIDS, Progress, sample, times_for, travelling
 from .engine.wrappers import Ensemble, Guarded, Tiled, out_of_memory
 from .errors import RestorekitError
+from .images.photo import peak_of
 from .task import Picture, Problem, Recipe, Result, Task
 from .units import from_engine, to_engine
 
@@ -125,7 +127,8 @@ class Restorer:
         noise = noise.branch(f"sample {sample_number}")
         if pixels is None:
             pixels = np.empty((0, 0, self._channels()), dtype=np.uint8)
-        picture = Picture(to_engine(pixels), _unit(alpha), noise, name)
+        seen = pixels if alpha is None else without_hidden(pixels, alpha)
+        picture = Picture(to_engine(seen), _unit(alpha), noise, name)
         problem = self.task.observe(picture, **options)
         try:
             x_0, nfe = self._solve(problem, noise, progress)
@@ -267,16 +270,11 @@ def _unit(alpha: np.ndarray | None) -> Tensor | None:
 
 def _resized(alpha: np.ndarray | None, problem: Problem) -> np.ndarray | None:
     """The alpha channel for the restored picture."""
-    import cv2
-
     if alpha is None:
         return None
     if problem.opaque:
-        peak = np.iinfo(alpha.dtype).max if alpha.dtype.kind == "u" else 1
-        return np.full(problem.size, peak, dtype=alpha.dtype)
-    if alpha.shape == problem.size:
-        return alpha
-    return cv2.resize(alpha, problem.size[::-1], interpolation=cv2.INTER_LINEAR)
+        return np.full(problem.size, peak_of(alpha.dtype), dtype=alpha.dtype)
+    return resized(alpha, problem.size)
 
 
 def find_device(name: str) -> torch.device:

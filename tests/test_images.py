@@ -182,7 +182,9 @@ def test_reads_shallow_png(tmp_path: Path, mode: str) -> None:
 def test_reads_cmyk_jpeg(tmp_path: Path) -> None:
     path = tmp_path / "c.jpg"
     path.write_bytes(encoded("JPEG", Image.fromarray(smooth()).convert("CMYK"), quality=95))
-    assert np.abs(images.read(path).pixels - smooth().astype(float)).mean() < 3
+    photo = images.read(path)
+    assert np.abs(photo.pixels - smooth().astype(float)).mean() < 3
+    assert "CMYK" in photo.notes[0]
 
 
 def test_white_is_zero(tmp_path: Path) -> None:

@@ -340,3 +340,22 @@ def test_what_cannot_fit_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory.psutil, "virtual_memory", Little)
     with pytest.raises(RestorekitError, match=r"96 x 96 pixels need about .* GB are free"):
         restorekit.restore("denoise", CAT, sigma=LEVEL)
+
+
+@pytest.mark.parametrize("task", ["denoise", "superres"])
+def test_what_transparency_hides_does_not_show(task: str) -> None:
+    """Whatever colour the hidden pixels have, the visible ones come out the same."""
+    options: dict[str, Any] = {"sigma": LEVEL} if task == "denoise" else {"scale": 2, "steps": 2}
+    alpha = np.full((32, 40), 255, np.uint8)
+    alpha[:, 25:] = 0
+    restored = []
+    for hidden in (0, 255):
+        pixels = CAT[:32, :40].copy()
+        pixels[alpha == 0] = hidden
+        rgba = np.dstack([pixels, alpha])
+        restored.append(restorekit.restore(task, rgba, **options))
+    one, other = restored
+    assert np.array_equal(one[..., 3], other[..., 3])
+    assert one.shape[:2] == (32, 40) if task == "denoise" else (64, 80)
+    assert np.array_equal(one[one[..., 3] > 0], other[one[..., 3] > 0])
+    assert 0 < (one[..., 3] == 0).mean() < 1

@@ -250,7 +250,7 @@ class Runner:
         return Outcome(
             job,
             tuple(written),
-            results[0].notes,
+            (*photo.notes, *results[0].notes),
             megapixels=height * width / 1e6,
             seconds=sum(result.seconds for result in results),
             nfe=sum(result.nfe for result in results),

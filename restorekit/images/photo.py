@@ -22,6 +22,7 @@ class Photo:
             fit the number of channels is dropped.
         dpi: dots an inch, across and down, if the file said so.
         quality: of the JPEG it came from, 1 to 100.
+        notes: what was changed in reading, for the user.
     """
 
     pixels: np.ndarray
@@ -29,6 +30,7 @@ class Photo:
     metadata: tuple[tuple[str, bytes], ...] = ()
     dpi: tuple[float, float] | None = None
     quality: int | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         (*size, channels), dtype = self.pixels.shape, self.pixels.dtype

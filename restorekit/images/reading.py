@@ -105,7 +105,16 @@ def _decode(file: BinaryIO, max_megapixels: float) -> Photo:
     samples = _upright(samples, orientation)
     pixels = np.ascontiguousarray(samples[..., : 1 if grey else 3])
     alpha = np.ascontiguousarray(samples[..., -1]) if mode.endswith("A") else None
-    return Photo(pixels, alpha, metadata, _dpi(image), _quality(image))
+    return Photo(pixels, alpha, metadata, _dpi(image), _quality(image), _notes(image))
+
+
+def _notes(image: ImageFile.ImageFile) -> tuple[str, ...]:
+    """What the user should know of the conversion to RGB or grey."""
+    if image.mode == "CMYK":
+        return ("CMYK was converted to RGB, without a colour profile",)
+    if image.mode in ("P", "PA"):
+        return ("a palette was converted to RGB",)
+    return ()
 
 
 def _upright(samples: np.ndarray, orientation: int) -> np.ndarray:
