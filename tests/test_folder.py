@@ -244,6 +244,34 @@ def test_interrupted_cleanly(many: None) -> None:
         images.read(Path("out") / name)
 
 
+STUCK = """
+import sys, time
+from restorekit import cli, images
+def encode(photo, kind, quality):
+    print("encoding", flush=True)
+    time.sleep(60)
+images.writing.encode = encode
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("command", ["in -o out", "in/a.png -o out.png"])
+def test_a_second_interrupt_ends_at_once(here: Path, command: str) -> None:
+    """The first one waits for what is being written; the second one leaves nothing of it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUCK, "denoise", *command.split(), "--sigma", "9"],
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None and process.stdout.readline() == b"encoding\n"
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 130
+    assert not [p for p in here.rglob("*") if p.is_file() and p.name.endswith(".part")]
+    assert not tree("out") and not Path("out.png").exists()
+
+
 def test_a_full_disk_is_told_and_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where writing fails nothing is left, not even a row; and the next run goes on."""
     encode = images.writing.encode

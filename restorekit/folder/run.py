@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,7 @@ from ..task import Result
 from .manifest import Manifest, digest
 from .plan import Job
 
+INTERRUPTED = 130  # exit code
 CONTRAST = 4.0  # a deviation map is shown at this many times its size
 AHEAD = 2  # photos decoded before their turn, and as many waiting to be encoded,
 AHEAD_MEGAPIXELS = 64.0  # as long as all of them together are not larger
@@ -156,9 +158,15 @@ class Runner:
                         yield going.popleft()[1].result()
                 while going:
                     yield going.popleft()[1].result()
-            except BaseException:  # Ctrl-C: what is being written is finished, the rest dropped
+            except BaseException as error:
+                # The first Ctrl-C finishes what is being written, a second one drops it too.
                 reader.shutdown(wait=False, cancel_futures=True)
-                raise
+                try:
+                    writer.shutdown(cancel_futures=True)
+                except KeyboardInterrupt:
+                    images.abandon()
+                    os._exit(INTERRUPTED)  # a thread that is encoding cannot be stopped
+                raise error
 
     def _guard(self, stage: Callable[..., Any], job: Job, *more: Any) -> Any:
         """A stage's result, or what it failed of as an Outcome."""

@@ -13,6 +13,6 @@ artist, ...). BMP keeps nothing. The preview in EXIF is left out: it shows the u
 from .kinds import SUFFIXES
 from .photo import Photo
 from .reading import below, megapixels, read
-from .writing import check_writable, write
+from .writing import abandon, check_writable, write
 
-__all__ = ["SUFFIXES", "Photo", "below", "check_writable", "megapixels", "read", "write"]
+__all__ = ["SUFFIXES", "Photo", "abandon", "below", "check_writable", "megapixels", "read", "write"]

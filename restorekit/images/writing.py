@@ -21,6 +21,8 @@ from .kinds import KINDS, TEXTS, error_of, reason
 from .photo import Photo
 
 LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536}
+_unfinished: set[Path] = set()  # temporary files of writes that are going on
+
 SEGMENT = 65500  # bytes of EXIF or XMP that fit into a JPEG
 
 
@@ -79,6 +81,7 @@ def write(
     # Not tempfile: its files are private to the user, where a photo should follow the umask.
     path = Path(path)
     temporary = (scratch or path.parent) / f".{secrets.token_hex(8)}.part"
+    _unfinished.add(temporary)
     try:
         data = encode(photo, KINDS[path.suffix.lower()], quality)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,6 +93,14 @@ def write(
         raise error_of(path, what) from error
     finally:
         with contextlib.suppress(OSError, ValueError):
+            temporary.unlink(missing_ok=True)
+        _unfinished.discard(temporary)
+
+
+def abandon() -> None:
+    """Deletes what other threads have not finished writing, for a process about to end."""
+    for temporary in tuple(_unfinished):
+        with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
