@@ -359,3 +359,15 @@ def test_what_transparency_hides_does_not_show(task: str) -> None:
     assert one.shape[:2] == (32, 40) if task == "denoise" else (64, 80)
     assert np.array_equal(one[one[..., 3] > 0], other[one[..., 3] > 0])
     assert 0 < (one[..., 3] == 0).mean() < 1
+
+
+def test_an_ensemble_treats_a_mirrored_picture_alike() -> None:
+    seen = noisy(CAT[:32, :40]).astype(np.float32)
+
+    def restored(pixels: np.ndarray, **how: Any) -> np.ndarray:
+        return restorekit.restore("denoise", np.ascontiguousarray(pixels), sigma=LEVEL, **how)
+
+    plain, averaged = restored(seen), restored(seen, ensemble=True)
+    assert np.abs(restored(seen[:, ::-1], ensemble=True)[:, ::-1] - averaged).max() < 1e-5
+    assert np.abs(restored(seen[:, ::-1])[:, ::-1] - plain).max() > 1e-3
+    assert psnr(averaged, CAT[:32, :40]) > psnr(plain, CAT[:32, :40])
