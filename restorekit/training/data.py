@@ -32,9 +32,10 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # BT.601
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture in the cache: whose it is, its place and shape, and whether it is held out."""
+    """One picture in the cache: of which photo and scale, its place and shape, if held out."""
 
     photo: int
+    scale: float
     offset: int
     height: int
     width: int
@@ -103,7 +104,7 @@ def build_cache(
                     continue
                 small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
                 out.write(np.ascontiguousarray(small).tobytes())
-                entries.append(Entry(len(seen), offset, height, width, aside))
+                entries.append(Entry(len(seen), scale, offset, height, width, aside))
                 offset += small.size
     if not entries:
         raise RestorekitError(f"{folder}: no usable photo of at least {smallest} pixels a side")
@@ -145,6 +146,9 @@ class Photos:
         self.train = [e for e in entries if not e.held_out] or entries
         self.held_out = [e for e in entries if e.held_out] or entries[: len(scales)]
         areas = np.array([e.height * e.width for e in self.train], dtype=np.float64)
+        at = np.array([e.scale for e in self.train])
+        for scale in np.unique(at):  # each scale as often as the others, its photos by their area
+            areas[at == scale] /= areas[at == scale].sum()
         self.cumulative = np.cumsum(areas / areas.sum())
         self.crop, self.grey, self.rotate, self.seed = crop, grey, rotate, seed
 
@@ -201,13 +205,11 @@ class Photos:
                 yield coming.popleft().result()
 
     def validation(self, count: int, side: int) -> Tensor:
-        """Middle crops of held-out photos, (N, 3, side, side) uint8, N <= count."""
+        """Middle crops of held-out photos, (N, 3, side, side) uint8, N <= count; at every scale."""
         crops: list[np.ndarray] = []
-        for entry in self.held_out:
-            if len(crops) == count:
-                break
-            if min(entry.height, entry.width) < side:
-                continue
+        fitting = [e for e in self.held_out if min(e.height, e.width) >= side]
+        chosen = np.linspace(0, len(fitting) - 1, min(count, len(fitting))).round().astype(int)
+        for entry in (fitting[i] for i in chosen):
             top, left = (entry.height - side) // 2, (entry.width - side) // 2
             crops.append(np.array(self.whole(entry)[top : top + side, left : left + side]))
         if not crops:

@@ -29,7 +29,7 @@ class Settings:
         mismatch: share of crops with less noise than the net is told, evenly down to none: a
             sampler's states are not as noisy as they should be, and the net must bear that.
         crop: side of the training crops, pixels.
-        scales: the photos are also seen reduced by these factors (area averaging).
+        scales: the photos are seen reduced by these factors (area averaging), each as often.
         grey: share of crops turned grey, so that the prior knows black-and-white photos.
         rotate: quarter turns besides the flips.
         jitter, shuffle: see `augment.augmented`; both need kornia.
