@@ -18,6 +18,7 @@ from .schedule import Schedule, over
 
 Objective = Callable[[Denoiser, Tensor, Tensor, Tensor], Tensor]
 
+LOG_FLOOR, LOG_SLOPE = 1e-3, 0.05  # c of log_v, at no noise and its growth with (sigma/alpha)^2
 HYBRID_WEIGHT = 1e-3  # lambda of improved DDPM eq. 16, for a bound that is a mean over steps
 
 
@@ -54,26 +55,17 @@ def v(denoiser: Denoiser, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
     return _mean((x_0 - prediction.x_0).square()) * weight.to(x_0)
 
 
-def typical_v(noise_to_signal: Tensor) -> Tensor:
-    """What |v - v_theta|^2 of a good photo prior is at a noise level; measured, within a fifth."""
-    low, high = 0.06 * noise_to_signal**-0.5, 0.1 * noise_to_signal**0.47
-    return torch.hypot(low, high)
-
-
 def log_v(denoiser: Denoiser, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
-    """c / f log(1 + |v - v_theta|^2 / c), f the typical error: every noise level counts the same.
+    """(1 + c) log(1 + |v - v_theta|^2 / c): the mean PSNR at low noise, the squared error at high.
 
-    Photos are scored in dB, so at low noise what counts is an example's error in proportion, over
-    noise levels as over examples; c = 2 f there goes half the way from the squared error to its
-    logarithm. (All the way would train on skies and little else.) x_t nearly determines the error
-    there, and a weight that depends on x_t alone leaves E[x_0 | x_t] the minimiser. Where the
-    noise is high that does not hold; c grows, and what remains is |v - v_theta|^2 / f.
+    Where the noise is low, c is small and this is the logarithm of each example's error, that is
+    its PSNR, as photos are scored: a smooth picture counts as much as a busy one. There x_t nearly
+    determines the error, and a weight that depends on x_t alone leaves E[x_0 | x_t] the
+    minimiser. Where the noise is high neither holds; c grows, and what remains is |v - v_theta|^2.
     """
     squared = v(denoiser, x_0, t, eps)
-    ratio = denoiser.schedule.noise_to_signal(t).to(squared)
-    f = typical_v(ratio)
-    c = 2 * f * (1 + ratio**2)
-    return c / f * torch.log1p(squared / c)
+    c = LOG_FLOOR + LOG_SLOPE * denoiser.schedule.noise_to_signal(t).to(squared) ** 2
+    return (1 + c) * torch.log1p(squared / c)
 
 
 def gaussian_kl(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tensor) -> Tensor:

@@ -26,8 +26,6 @@ class Settings:
         noise: noise-to-signal ratios, log-uniform from the first to the second with the
             probability `focus`, else from the second to the third; empty draws the times
             uniformly from the schedule's grid instead, as the bound wants them.
-        mismatch: share of crops with less noise than the net is told, evenly down to none: a
-            sampler's states are not as noisy as they should be, and the net must bear that.
         crop: side of the training crops, pixels.
         scales: the photos are seen reduced by these factors (area averaging), each as often.
         grey: share of crops turned grey, so that the prior knows black-and-white photos.
@@ -53,7 +51,6 @@ class Settings:
     sigma_data: float = 0.5
     noise: tuple[float, ...] = (0.01, 1.2, 150.0)
     focus: float = 0.85
-    mismatch: float = 0.0
     crop: int = 64
     scales: tuple[float, ...] = (1.0, 0.75, 0.5)
     grey: float = 0.1
@@ -111,7 +108,7 @@ class Settings:
             raise RestorekitError(f"objective {self.objective!r} needs learned_variance = true")
         if self.objective in ("vlb", "hybrid") and self.noise:
             raise RestorekitError(f"objective {self.objective!r} needs noise = [] (grid times)")
-        for name in ("grey", "shuffle", "mismatch", "held_out", "jitter", "ema"):
+        for name in ("grey", "shuffle", "held_out", "jitter", "ema"):
             if not 0 <= getattr(self, name) <= 1:
                 raise RestorekitError(f"{name} must lie in 0..1")
         if len(self.noise) not in (0, 3) or list(self.noise) != sorted(set(self.noise)):

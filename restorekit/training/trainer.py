@@ -212,14 +212,10 @@ def draw_times(settings: Settings, schedule: Schedule, seed: int) -> Tensor:
 
 
 def draw_noise(settings: Settings, like: Tensor, seed: int) -> Tensor:
-    """eps for the whole batch of a step, drawn on the device; scaled down for the mismatched."""
+    """eps for the whole batch of a step, drawn on the device."""
     source = torch.Generator(like.device).manual_seed(seed)
     shape = settings.batch, *like.shape[1:]
-    eps = torch.randn(shape, generator=source, device=like.device)
-    if settings.mismatch:
-        chosen, scale = torch.rand(2, settings.batch, 1, 1, 1, generator=source, device=like.device)
-        eps = torch.where(chosen < settings.mismatch, scale * eps, eps)
-    return eps
+    return torch.randn(shape, generator=source, device=like.device)
 
 
 def rate_at(settings: Settings, step: int, progress: float) -> float:
