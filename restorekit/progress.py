@@ -6,9 +6,12 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Bar:
@@ -34,7 +37,22 @@ class Bar:
             self.bar = None
 
 
-class FolderBar:
+class _Shown:
+    """A bar that is shown within a `with` block, where there is a terminal."""
+
+    bar: Any = None
+
+    def __enter__(self) -> Self:
+        if self.bar is not None:
+            self.bar.__enter__()
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        if self.bar is not None:
+            self.bar.__exit__(*failure)
+
+
+class FolderBar(_Shown):
     """Progress over photos: done, failed, megapixels a second, the time left, the last name.
 
     A bar on a terminal; a plain line every few seconds elsewhere.
@@ -47,20 +65,10 @@ class FolderBar:
         self.done = self.failed = 0
         self.megapixels = 0.0
         self.began = self.told = time.monotonic()
-        self.bar: Any = None
         if not quiet and sys.stderr.isatty():
             self.bar = click.progressbar(
                 length=total, file=sys.stderr, item_show_func=lambda text: text
             )
-
-    def __enter__(self) -> FolderBar:
-        if self.bar is not None:
-            self.bar.__enter__()
-        return self
-
-    def __exit__(self, *failure: Any) -> None:
-        if self.bar is not None:
-            self.bar.__exit__(*failure)
 
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
@@ -90,7 +98,7 @@ class FolderBar:
             click.echo(line, err=True)
 
 
-class TrainingBar:
+class TrainingBar(_Shown):
     """Progress of a training, as a trainer's report: loss, speed and ETA; validations as lines.
 
     Where there is no terminal, every row is a line.
@@ -100,20 +108,10 @@ class TrainingBar:
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
-        self.bar: Any = None
         if not quiet and sys.stderr.isatty():
             self.bar = click.progressbar(
                 length=self.WHOLE, label="training", file=sys.stderr, item_show_func=self._shown
             )
-
-    def __enter__(self) -> TrainingBar:
-        if self.bar is not None:
-            self.bar.__enter__()
-        return self
-
-    def __exit__(self, *failure: Any) -> None:
-        if self.bar is not None:
-            self.bar.__exit__(*failure)
 
     def __call__(self, row: dict[str, Any]) -> None:
         if self.quiet:

@@ -1,0 +1,158 @@
+"""`evaluate` and `benchmark`: scores of files, and of tasks on clean photos."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shlex
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+from restorekit import cli, images
+from restorekit.images import Photo
+
+CAT = data.chelsea()
+HEAVY = {"torch", "cv2", "kornia", "skimage"}
+
+
+def run(command: str) -> int:
+    """The command line in this process, where torch is loaded already."""
+    return cli.main(shlex.split(command))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, but a run's record: its name and what is in it."""
+    files = (p for p in folder.rglob("*") if p.is_file() and ".restorekit" not in p.parts)
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
+
+
+def save(path: str, pixels: np.ndarray, alpha: np.ndarray | None = None) -> None:
+    images.write(path, Photo(np.atleast_3d(pixels), alpha))
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Each test works in its own empty folder, so that commands read as a user types them."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return float(10 * np.log10(255**2 / np.square(a.astype(float) - b).mean()))
+
+
+def luma(rgb: np.ndarray) -> np.ndarray:
+    """BT.601, from its coefficients."""
+    return np.asarray(16 + rgb @ [65.481, 128.553, 24.966] / 255)
+
+
+@pytest.fixture
+def pair() -> tuple[np.ndarray, np.ndarray]:
+    """Two photos and what noise made of them; worse at the edge, and of another format."""
+    clean = CAT[60:92, 100:140]
+    noise = np.random.default_rng(0).normal(0, 12, clean.shape)
+    noise[:3] *= 4
+    noisy = (clean + noise).clip(0, 255).round().astype(np.uint8)
+    for name in ("one", "two"):
+        save(f"clean/sub/{name}.bmp", clean)
+    save("noisy/sub/one.png", noisy)
+    save("noisy/sub/two.png", clean[::-1])
+    return noisy, clean
+
+
+@pytest.mark.parametrize("options", ["", "--luma", "--crop-border 3", "--luma --crop-border 3"])
+def test_evaluate(
+    pair: tuple[np.ndarray, np.ndarray], capfd: pytest.CaptureFixture[str], options: str
+) -> None:
+    assert run(f"evaluate noisy clean --json {options}") == 0
+    report = json.loads(capfd.readouterr().out)
+    one, two = report["images"]
+    assert (one["name"], two["name"]) == ("sub/one", "sub/two")
+    a, b = (p[3:-3, 3:-3] if "crop" in options else p for p in pair)
+    expected = psnr(luma(a), luma(b)) if "luma" in options else psnr(a, b)
+    assert one["psnr"] == pytest.approx(expected, abs=1e-6)
+    assert two["ssim"] < one["ssim"] < 1
+    for score in ("psnr", "ssim"):
+        assert report["mean"][score] == pytest.approx((one[score] + two[score]) / 2)
+
+
+def test_evaluate_as_table_and_csv(
+    pair: tuple[np.ndarray, np.ndarray], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run("evaluate noisy clean --csv") == 0
+    rows = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
+    assert [row["name"] for row in rows] == ["sub/one", "sub/two", "mean"]
+    assert float(rows[0]["psnr"]) == pytest.approx(psnr(*pair), abs=1e-6)
+    assert run("evaluate noisy/sub/one.png clean/sub/one.bmp") == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[0].split() == ["psnr", "ssim"]
+    assert lines[1].split()[:2] == ["one.png", f"{psnr(*pair):.4f}"]
+    assert lines[-1].split()[0] == "mean"
+
+
+REPORT = {"task", "options", "prior", "nfe", "images", "mean"}
+ROW = {"name", "psnr", "ssim", "baseline_psnr", "baseline_ssim", "seconds", "megapixels"}
+MEAN = {"psnr", "ssim", "baseline_psnr", "baseline_ssim", "seconds_per_megapixel"}
+HOLE = {"hole_psnr", "baseline_hole_psnr"}
+
+
+@pytest.mark.parametrize(
+    ("command", "nfe", "extra"),
+    [
+        ("denoise clean --sigma 25", 1, set()),
+        ("superres clean --scale 2 --steps 2", 4, set()),
+        ("inpaint clean --mask-kind random --coverage 0.3 --steps 2", 2, HOLE),
+        ("inpaint clean --mask-kind scratch --steps 2", 2, HOLE),
+    ],
+)
+def test_benchmark(
+    capfd: pytest.CaptureFixture[str], command: str, nfe: int, extra: set[str]
+) -> None:
+    clean = CAT[60:108, 100:164]
+    save("clean/a.png", clean)
+    save("clean/b.png", clean[::-1, 10:])
+    assert run(f"benchmark {command} --json report.json --save saved") == 0
+    text = Path("report.json").read_text()
+    report = json.loads(text)
+    assert set(report) >= REPORT
+    assert report["task"] == command.split()[0] and report["prior"] == "photo"
+    assert report["nfe"] == nfe
+    assert [row["name"] for row in report["images"]] == ["a.png", "b.png"]
+    for row in report["images"]:
+        assert set(row) >= ROW | extra and (extra or not set(row) & HOLE)
+        assert row["seconds"] > 0
+    assert set(report["mean"]) >= MEAN | extra
+    first, second = report["images"]
+    for score in (MEAN | extra) - {"seconds_per_megapixel"}:
+        assert report["mean"][score] == pytest.approx((first[score] + second[score]) / 2)
+    out = capfd.readouterr().out
+    assert {"a.png", "b.png", "mean", "s/MP", "NFE"} <= set(out.replace("(NFE)", "NFE").split())
+
+    # The scores are those of the pictures it saved.
+    saved = {kind: images.read(f"saved/{kind}/a.png").pixels for kind in ("restored", "baseline")}
+    for kind, score in (("restored", "psnr"), ("baseline", "baseline_psnr")):
+        if "superres" in command:  # on luma, without a border as wide as the scale
+            a, b = (luma(p[2:-2, 2:-2]) for p in (saved[kind], clean))
+        else:
+            a, b = saved[kind], clean
+        assert first[score] == pytest.approx(psnr(a, b), abs=1e-6)
+    if extra:
+        hole = (images.read("saved/degraded/a.png").pixels != clean).any(axis=2)
+        assert first["hole_psnr"] == pytest.approx(psnr(saved["restored"][hole], clean[hole]), 0.02)
+        assert np.array_equal(saved["restored"][~hole], clean[~hole])
+
+
+def test_benchmark_baseline_of_denoising_is_non_local_means() -> None:
+    """Unclipped noise of the level asked for, and OpenCV's filter at its best for it."""
+    grey = np.full((40, 48, 3), 128, np.uint8)
+    save("clean/grey.png", grey)
+    assert run("benchmark denoise clean --sigma 20 --json r.json --save s --quiet") == 0
+    noisy = images.read("s/degraded/grey.png").pixels
+    assert noisy.astype(float).std() == pytest.approx(20, rel=0.05)
+    expected = cv2.fastNlMeansDenoisingColored(noisy, None, 13, 13, 7, 21)  # 0.65 x 20: its best
+    assert np.array_equal(images.read("s/baseline/grey.png").pixels, expected)
