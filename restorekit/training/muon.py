@@ -9,30 +9,30 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-# The quintic of Jordan et al. 2024: drives every singular value towards 1 in five rounds.
+# The quintic of Jordan et al. 2024: drives every singular value towards 1 in five rounds,
 QUINTIC = (3.4445, -4.7750, 2.0315)
-ROUNDS = 5
+ROUNDS = (3, 2)
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
     """U V^T, roughly, of each U S V^T: (N, rows, columns) -> the same.
 
-    Newton and Schulz's iteration X <- (a + b G + c G^2) X with G = X X^T. All the factors are
-    polynomials in the first G, so they are multiplied up on the small side and meet X once.
+    Newton and Schulz's iteration X <- (a + b G + c G^2) X with G = X X^T. The factors of some
+    rounds are polynomials in the first G, so they are multiplied up on the small side and meet X
+    together; not those of all rounds, which bfloat16 could not hold: they reach a^rounds.
     """
     wide = matrices.shape[1] <= matrices.shape[2]
     x = matrices if wide else matrices.mT
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    gram = x @ x.mT
-    identity = torch.eye(gram.shape[-1], dtype=x.dtype, device=x.device)
+    identity = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
     a, b, c = QUINTIC
-    product: Tensor | None = None
-    for _ in range(ROUNDS):
-        factor = a * identity + b * gram + c * (gram @ gram)
-        product = factor if product is None else factor @ product
-        gram = factor @ gram @ factor
-    assert product is not None
-    x = product @ x
+    for rounds in ROUNDS:
+        gram, product = x @ x.mT, identity
+        for _ in range(rounds):
+            factor = a * identity + b * gram + c * (gram @ gram)
+            product = factor @ product
+            gram = factor @ gram @ factor
+        x = product @ x
     return x if wide else x.mT
 
 
@@ -49,8 +49,10 @@ class Muon(torch.optim.Optimizer):
         lr: float,
         momentum: float = 0.95,
         weight_decay: float = 0.0,
+        precision: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.precision = precision  # of the orthogonalisation alone
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -67,6 +69,7 @@ class Muon(torch.optim.Optimizer):
                 alike[len(p), p[0].numel()].append((p, direction))
             for (rows, columns), items in alike.items():
                 stacked = torch.stack([d.reshape(rows, columns) for _, d in items])
+                stacked = stacked.to(self.precision)
                 rate = group["lr"] * 0.2 * math.sqrt(max(rows, columns))
                 for (p, _), update in zip(items, orthogonalised(stacked), strict=True):
                     p.mul_(1 - group["lr"] * group["weight_decay"])

@@ -20,9 +20,9 @@ PRESETS: dict[str, Settings] = {
     "photo-s": Settings(network=UNetConfig(widths=(16, 32, 64, 128))),
     "scene64": Settings(
         network=UNetConfig(
-            widths=(48, 128, 256),
+            widths=(64, 128, 256),
             blocks=(1, 2, 3),
-            attention=(1, 2),
+            attention=(2,),
             norm=True,
             unshuffle=2,
             learned_variance=True,

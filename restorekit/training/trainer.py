@@ -236,7 +236,10 @@ def optimisers_for(network: UNet, settings: Settings) -> list[torch.optim.Optimi
     adam = torch.optim.AdamW(
         rest, settings.rate, betas=settings.betas, weight_decay=decay, fused=True
     )
-    return [adam, Muon(matrices, settings.rate, weight_decay=decay)] if matrices else [adam]
+    if not matrices:
+        return [adam]
+    precision = getattr(torch, settings.precision)
+    return [adam, Muon(matrices, settings.rate, weight_decay=decay, precision=precision)]
 
 
 @torch.no_grad()
