@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
     from .engine.denoiser import NetworkDenoiser
 
-STATES = 8  # pictures of the whole size that a restoration holds at once, in float32
-SHARE = 0.5  # of the free memory that a tile's evaluation may take
-SMALLEST, LARGEST = 256, 2048  # sides of tiles, pixels; larger ones gain nothing
+# Measured on photos of 16 megapixels: pictures of the whole size, in float32, that are held at once
+STATES_ALONE, STATES_CONDITIONED = 5, 10  # by one evaluation of a prior, and by a method's steps
+SHARE = 0.5  # of the free memory that a tile's evaluation may take,
+LARGEST = 3e9  # and bytes; with larger ones the halos hardly cost less
+SMALLEST = 256  # side of tiles, pixels
 
 
 def free(device: torch.device) -> int:
@@ -27,25 +29,26 @@ def free(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
-def tile_for(prior: NetworkDenoiser, device: torch.device) -> int:
-    """The side of the tiles that a local prior is evaluated in, from the free memory."""
+def tile_for(prior: NetworkDenoiser, device: torch.device, size: tuple[int, int]) -> int:
+    """The side of the tiles that a local prior is evaluated in; one tile where it all fits."""
     halo, multiple = prior.halo or 0, prior.multiple
-    side = int((SHARE * free(device) / prior.bytes_per_pixel) ** 0.5) - 2 * halo
-    return min(max(side, SMALLEST), LARGEST) // multiple * multiple
+    pixels = min(SHARE * free(device), LARGEST) / prior.bytes_per_pixel
+    if size[0] * size[1] <= pixels:
+        return -(-max(size) // multiple) * multiple
+    return max(int(pixels**0.5) - 2 * halo, SMALLEST) // multiple * multiple
 
 
-def check(size: tuple[int, int], prior: NetworkDenoiser, tile: int | None) -> None:
+def check(size: tuple[int, int], prior: NetworkDenoiser, tile: int, states: int) -> None:
     """Raises RestorekitError, with the numbers, where a picture of a size will not fit.
 
     Args:
         size: (H, W) of the restored picture, which stays on the CPU.
-        tile: side of the tiles; None where the picture is evaluated whole.
+        tile: side of the tiles or windows.
+        states: pictures of that size that are held at once, in float32.
     """
     height, width = size
-    evaluated = height * width
-    if tile is not None:
-        evaluated = min(evaluated, (tile + 2 * (prior.halo or 0)) ** 2)
-    needed = STATES * prior.channels * 4 * height * width + prior.bytes_per_pixel * evaluated
+    evaluated = min(height * width, (tile + 2 * (prior.halo or 0)) ** 2)
+    needed = states * prior.channels * 4 * height * width + prior.bytes_per_pixel * evaluated
     available = psutil.virtual_memory().available
     if needed > available:
         raise RestorekitError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from .engine.denoiser import Denoiser, NetworkDenoiser, Prediction
 from .engine.noise import Noise
 from .engine.operators import Grey
 from .engine.sampler import GRIDS, Progress, sample, times_for, travelling
-from .engine.wrappers import Ensemble, Guarded, Tiled, out_of_memory
+from .engine.wrappers import Ensemble, Guarded, Tiled, Windowed, out_of_memory
 from .errors import RestorekitError
 from .images.photo import peak_of
 from .task import Picture, Problem, Recipe, Result, Task
@@ -28,6 +29,8 @@ from .units import from_engine, to_engine
 
 if TYPE_CHECKING:
     from .engine.schedule import Schedule
+
+log = logging.getLogger(__name__)
 
 MODES = ("fidelity", "perceptual")
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -45,7 +48,8 @@ class Choices:
         seed: of everything random.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         precision: of the network: float32, bfloat16 or float16.
-        tile: side of the tiles that large photos are evaluated in; None: from the free memory.
+        tile: side of the tiles or windows that large photos are evaluated in; None: from the free
+            memory, or what the prior was trained on.
         ensemble: ask the prior about all eight flips and quarter turns, and take the mean.
     """
 
@@ -213,19 +217,36 @@ class Restorer:
         return travelling(times, *recipe.travel) if recipe.travel else times
 
     def _evaluated(self, size: tuple[int, int]) -> Denoiser:
-        """The prior, in tiles where the picture is large and the prior local."""
+        """The prior; in tiles where it is local and the picture large, else in windows."""
         prior: Denoiser = self.prior
         halo, multiple = self.prior.halo, self.prior.multiple
-        tile = None
-        if halo is not None:
-            tile = self.tile or memory.tile_for(self.prior, self.device)
-            tile = max(tile // multiple, 1) * multiple
-        memory.check(size, self.prior, tile)
+        if self.tile is not None:
+            tile = max(self.tile // multiple, 1) * multiple
+        elif halo is None:
+            tile = self.prior.window
+        else:
+            tile = memory.tile_for(self.prior, self.device, size)
+        alone = self.method is unconditional and self.recipe.steps == 1
+        states = memory.STATES_ALONE if alone else memory.STATES_CONDITIONED
+        memory.check(size, self.prior, tile, states)
         if self.prior.precision != torch.float32:
             prior = Guarded(self.prior)
-        if halo is None or tile is None or max(size) <= tile:
+        if halo is not None:
+            return Tiled(prior, tile, halo, multiple)
+        if max(size) <= tile:
             return prior
-        return Tiled(prior, tile, halo, multiple)
+        _tell_of_windows(self.prior_name, tile)
+        return Windowed(prior, tile, tile // 4)
+
+
+@functools.cache  # once
+def _tell_of_windows(prior: str, window: int) -> None:
+    log.warning(
+        "the prior %r sees a picture as a whole, and %d pixels of it at most; "
+        "larger ones are put together from overlapping windows",
+        prior,
+        window,
+    )
 
 
 class Counted:

@@ -46,7 +46,7 @@ def from_engine(x: Tensor, dtype: np.dtype) -> np.ndarray:
     """(1, C, H, W) on [-1, 1] -> (H, W, C) of a type, clipped to its range, rounded if integer."""
     import numpy as np
 
-    unit = x[0].detach().float().cpu().add(1).div(2).clamp_(0, 1).permute(1, 2, 0)
+    unit = x[0].detach().float().cpu().add(1).div_(2).clamp_(0, 1).permute(1, 2, 0)
     if np.dtype(dtype).kind != "u":
         return np.ascontiguousarray(unit.numpy(), dtype=dtype)
     peak = np.iinfo(dtype).max

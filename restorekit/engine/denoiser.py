@@ -86,6 +86,7 @@ class NetworkDenoiser(nn.Module):
             of None means that it sees everything.
         channels: of the pictures.
         bytes_per_pixel: what an evaluation takes, at its peak.
+        window: side of the pictures it was trained on, for `Windowed`.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class NetworkDenoiser(nn.Module):
         multiple: int = 1,
         channels: int = 3,
         bytes_per_pixel: int = 1024,
+        window: int = 256,
     ) -> None:
         super().__init__()
         self.network = network
@@ -107,7 +109,7 @@ class NetworkDenoiser(nn.Module):
         self.sigma_data = sigma_data
         self.precision = precision
         self.halo, self.multiple, self.channels = halo, multiple, channels
-        self.bytes_per_pixel = bytes_per_pixel
+        self.bytes_per_pixel, self.window = bytes_per_pixel, window
 
     def forward(self, x_t: Tensor, t: Tensor) -> Prediction:
         ratio = self.schedule.noise_to_signal(t).clamp(min=1e-4).reshape(-1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -178,7 +179,7 @@ class Grey(LinearOperator):
 
 
 class Resample(LinearOperator):
-    """Separable resampling, A = A_h x A_w^T: one small matrix for each axis.
+    """Separable resampling, A = A_h x A_w^T: one small banded matrix for each axis.
 
     Shape:
         (B, C, H, W) -> (B, C, h, w).
@@ -188,6 +189,9 @@ class Resample(LinearOperator):
         to: (h, w) of what it gives.
         kernel: `bicubic` or `area`.
     """
+
+    matrix_h: Tensor
+    matrix_w: Tensor
 
     def __init__(
         self, size: tuple[int, int], to: tuple[int, int], kernel: Kernel | None = None
@@ -202,14 +206,13 @@ class Resample(LinearOperator):
     def norm(self) -> float:  # type: ignore[override]
         return math.prod(float(gram_eigensystem(*axis)[0].max()) ** 0.5 for axis in self.axes)
 
-    def _buffer(self, name: str, like: Tensor) -> Tensor:
-        return self.get_buffer(name).to(like)
-
     def forward(self, x: Tensor) -> Tensor:
-        return self._buffer("matrix_h", x) @ x @ self._buffer("matrix_w", x).T
+        x = along_rows(self.matrix_h.to(x), x)
+        return along_rows(self.matrix_w.to(x), x.mT).mT
 
     def adjoint(self, y: Tensor) -> Tensor:
-        return self._buffer("matrix_h", y).T @ y @ self._buffer("matrix_w", y)
+        y = along_rows(self.matrix_h.T.to(y), y)
+        return along_rows(self.matrix_w.T.to(y), y.mT).mT.contiguous()
 
     def _solve(self, y: Tensor, rho: float) -> Tensor:
         """(A A^T + rho I)^-1 y in the eigenbasis of A A^T; its pseudo-inverse for rho = 0."""
@@ -225,6 +228,18 @@ class Resample(LinearOperator):
 
     def prox(self, z: Tensor, y: Tensor, rho: float) -> Tensor:
         return z + self.adjoint(self._solve(y - self(z), rho))
+
+
+def along_rows(matrix: Tensor, x: Tensor) -> Tensor:
+    """A banded (m, n) matrix on the rows of each (..., n, k): (..., m, k)."""
+    if x.device.type == "mps":  # which knows no sparse matrices
+        return matrix @ x
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of CSR being new
+        banded = matrix.to_sparse_csr()
+    flat = x.movedim(-2, 0)
+    product = banded @ flat.reshape(len(flat), -1)
+    return product.reshape(-1, *flat.shape[1:]).movedim(0, -2)
 
 
 Kernel = Callable[[Tensor, float], Tensor]

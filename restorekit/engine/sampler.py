@@ -128,8 +128,10 @@ def ddim(eta: float = 0.0) -> Step:
     ) -> tuple[Tensor, Prediction]:
         schedule = denoiser.schedule
         p = denoiser(x_t, t)
-        eps = _eps(schedule, x_t, p.x_0, t)
         alpha, sigma = schedule(s)
+        if sigma == 0:  # the clean end: nothing of x_t goes on
+            return p.x_0, p
+        eps = _eps(schedule, x_t, p.x_0, t)
         beta = -torch.expm1(schedule.log_abar_at(t) - schedule.log_abar_at(s))
         spread = eta**2 * beta * sigma**2 / schedule(t)[1] ** 2  # eq. 16, squared
         rest = (sigma**2 - spread).clamp(min=0).sqrt()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 
 import torch
 from torch import Tensor
@@ -69,6 +70,57 @@ class Tiled:
         low, high = max(0, first - self.halo), min(length, first + self.tile + self.halo)
         end = min(length, first + self.tile)
         return slice(low, high), slice(first - low, end - low)
+
+
+class Windowed:
+    """Evaluates a global denoiser in overlapping windows of a size it knows, blended.
+
+    Every evaluation is blended, not the sampled pictures, so that the windows agree with each
+    other as sampling goes on (MultiDiffusion, Bar-Tal et al. 2023, eq. 5). Unlike `Tiled` this
+    changes the numbers: what is far apart no longer knows of each other.
+
+    Args:
+        window: side of the windows, pixels.
+        overlap: of neighbours, at least; their weights ramp over it.
+    """
+
+    def __init__(self, denoiser: Denoiser, window: int, overlap: int) -> None:
+        if not 0 <= overlap < window:
+            raise ValueError("windows must overlap by less than their side")
+        self.denoiser, self.window, self.overlap = denoiser, window, overlap
+        self.schedule: Schedule = denoiser.schedule
+
+    def variance(self, t: Tensor) -> Tensor:
+        return self.denoiser.variance(t)
+
+    def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
+        height, width = x_t.shape[-2:]
+        x_0, total = torch.zeros_like(x_t), x_t.new_zeros(height, width)
+        fraction: Tensor | None = None
+        for rows in self._windows(height):
+            for columns in self._windows(width):
+                p = self.denoiser(x_t[..., rows, columns], t)
+                down, across = (self._ramp(s.stop - s.start) for s in (rows, columns))
+                weight = torch.outer(down, across).to(x_t)
+                x_0[..., rows, columns] += weight * p.x_0
+                total[rows, columns] += weight
+                if p.variance_fraction is not None:
+                    fraction = torch.zeros_like(x_t) if fraction is None else fraction
+                    fraction[..., rows, columns] += weight * p.variance_fraction
+        return Prediction(x_0 / total, None if fraction is None else fraction / total)
+
+    def _windows(self, length: int) -> list[slice]:
+        """Evenly spread over a side."""
+        if length <= self.window:
+            return [slice(0, length)]
+        count = math.ceil((length - self.overlap) / (self.window - self.overlap))
+        starts = torch.linspace(0, length - self.window, count).round().int().tolist()
+        return [slice(start, start + self.window) for start in starts]
+
+    def _ramp(self, length: int) -> Tensor:
+        """A window's weights along a side: rising and falling over the overlap, never 0."""
+        edge = torch.arange(1, length + 1)
+        return torch.minimum(edge, edge.flip(0)).clamp(max=self.overlap + 1).float()
 
 
 def out_of_memory(error: RuntimeError) -> bool:

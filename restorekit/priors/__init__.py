@@ -87,6 +87,7 @@ def load(
             multiple=network.config.multiple,
             channels=network.config.channels,
             bytes_per_pixel=network.config.bytes_per_pixel,
+            window=int(described.get("training", {}).get("crop", 256)),
         )
         if not 0 < denoiser.sigma_data < float("inf"):
             raise ValueError("sigma_data is not a deviation")
