@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from ..task import Task
 from .common import FLAG, PATH
 
 if TYPE_CHECKING:
-    from ..folder import Outcome
+    from ..folder import Engine, Outcome
     from ..restorer import Choices
 
 SOME_FAILED = 3
@@ -58,6 +59,20 @@ def folder_options() -> list[click.Option]:
         click.Option(["--dry-run"], **FLAG, help="List what would be done, and do nothing."),
         click.Option(
             ["--retry-failed"], **FLAG, help="Only try again what failed in the last run."
+        ),
+        click.Option(
+            ["--engine"],
+            type=click.Choice(["local", "ray"]),
+            default="local",
+            show_default=True,
+            help="Restore in this process, or on the Ray cluster that runs here or that "
+            "RAY_ADDRESS names.",
+        ),
+        click.Option(
+            ["--workers"],
+            type=click.IntRange(1),
+            help="Of --engine ray; by default one for each GPU of the cluster, or for every 4 "
+            "CPUs if it has none.",
         ),
         click.Option(
             ["--report"], type=PATH, help="Write what became of each photo here, as JSON lines."
@@ -125,6 +140,8 @@ def restore_files(
     dry_run: bool = False,
     retry_failed: bool = False,
     report: Path | None = None,
+    engine: str = "local",
+    workers: int | None = None,
 ) -> None:
     """Plans, restores and tells; ends with exit code 3 where some of several photos failed."""
     from .. import folder
@@ -136,6 +153,13 @@ def restore_files(
     plan = folder.plan(inputs, output, samples, selection)
     if retry_failed and plan.folder is None:
         raise RestorekitError("--retry-failed needs a folder of photos")
+    if engine == "ray" and plan.folder is None:
+        raise RestorekitError("--engine ray needs a folder of photos")
+    if engine != "ray" and workers is not None:
+        raise RestorekitError("--workers goes with --engine ray")
+    where = engine_of(engine, choices, workers)
+    if engine == "ray":  # the device is the workers'; this process only plans
+        choices = dataclasses.replace(choices, device="cpu")
     restorer = Restorer(task, choices)
     with contextlib.ExitStack() as stack:
         manifest = None if plan.folder is None else folder.Manifest(plan.folder)
@@ -144,9 +168,8 @@ def restore_files(
         files = folder.Files(
             quality, int(bit_depth) if bit_depth else None, strip_metadata, max_megapixels
         )
-        runner = folder.Runner(
-            restorer, options, on_exists=on_exists, manifest=manifest, files=files
-        )
+        shop = folder.Workshop(restorer, options, files)
+        runner = folder.Runner(shop, on_exists=on_exists, manifest=manifest)
         jobs = [j for j in plan.jobs if not retry_failed or (manifest and manifest.failed(j))]
         if dry_run:
             for job in jobs:
@@ -155,11 +178,11 @@ def restore_files(
         rows = stack.enter_context(open(report, "w", encoding="utf-8")) if report else None
         bar = stack.enter_context(FolderBar(len(jobs), quiet or len(jobs) < 2))
         if len(jobs) == 1 and not quiet and sys.stderr.isatty():
-            runner.progress = lambda job: Bar(job.name)
+            shop.progress = lambda job: Bar(job.name)
         failures = len(plan.problems)
         for problem in plan.problems:
             click.echo(f"failed: {problem}", err=True)
-        for outcome in runner.run(jobs):
+        for outcome in stack.enter_context(contextlib.closing(runner.run(jobs, where))):
             if outcome.failure and plan.folder is None:
                 raise RestorekitError(outcome.failure) from outcome.error
             failures += bool(outcome.failure)
@@ -172,6 +195,17 @@ def restore_files(
     if failures:
         click.echo(f"{failures} of {len(jobs) + len(plan.problems)} photos failed", err=True)
         raise click.exceptions.Exit(SOME_FAILED)
+
+
+def engine_of(name: str, choices: Choices, workers: int | None) -> Engine:
+    """Where photos are restored."""
+    if name == "ray":
+        from ..folder.cluster import Cluster
+
+        return Cluster(choices, workers)
+    from ..folder import local
+
+    return local.run
 
 
 def tell(outcome: Outcome, quiet: bool) -> None:

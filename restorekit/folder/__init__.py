@@ -1,10 +1,13 @@
 """The five lines over many files, resumable: what to do, what was done, and the doing."""
 
+from . import local
 from .manifest import Manifest
 from .plan import Job, Plan, Selection, plan
-from .run import Files, Outcome, Runner
+from .run import Engine, Runner
+from .work import Files, Outcome, Workshop
 
 __all__ = [
+    "Engine",
     "Files",
     "Job",
     "Manifest",
@@ -12,5 +15,7 @@ __all__ = [
     "Plan",
     "Runner",
     "Selection",
+    "Workshop",
+    "local",
     "plan",
 ]

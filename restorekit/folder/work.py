@@ -1,0 +1,180 @@
+"""One photo's way from file to file: decoded, restored, encoded. No record is kept here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import images
+from ..errors import RestorekitError
+from ..restorer import Restorer
+from ..task import Result
+from .plan import Job
+
+CONTRAST = 4.0  # a deviation map is shown at this many times its size
+HELD_MEGAPIXELS = 64.0  # of the photos that a process decodes ahead or has yet to encode
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: the files written, what to tell, or why it failed."""
+
+    job: Job
+    written: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+    failure: str = ""
+    error: Exception | None = None
+    skipped: bool = False
+    megapixels: float = 0.0
+    seconds: float = 0.0
+    nfe: int = 0
+
+
+@dataclass(frozen=True)
+class Files:
+    """How files are read and written.
+
+    Attributes:
+        quality: of lossy formats; None is a JPEG's own, and 95 else.
+        bit_depth: 8 or 16, in formats that can; None is the photo's own.
+        strip_metadata: leave out EXIF, XMP and DPI. The colour profile stays.
+        max_megapixels: larger photos are refused by their header.
+    """
+
+    quality: int | None = None
+    bit_depth: int | None = None
+    strip_metadata: bool = False
+    max_megapixels: float = 178.0
+
+    def check(self, target: Path) -> None:
+        """Raises RestorekitError where a format cannot do what is asked."""
+        if self.bit_depth == 16 and target.suffix.lower() not in (".png", ".tif", ".tiff"):
+            raise RestorekitError(f"{target}: cannot hold 16 bits; write .png or .tif instead")
+
+    def prepared(self, photo: images.Photo) -> images.Photo:
+        """A photo as it is to be written."""
+        if self.bit_depth is not None:
+            photo = photo.at_depth({8: np.uint8, 16: np.uint16}[self.bit_depth])
+        return photo.stripped() if self.strip_metadata else photo
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A decoded photo (None: made from nothing), where its pictures go, and its key."""
+
+    job: Job
+    photo: images.Photo | None
+    targets: list[Path | None]
+    key: str
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A photo's results, to be written."""
+
+    loaded: Loaded
+    results: list[Result]
+
+
+class Workshop:
+    """A restorer at work on one photo after another, with what is the same for all of them.
+
+    Args:
+        restorer: the task, its choices made.
+        options: the task's, resolved.
+        files: how they are read and written.
+        progress: gives the sampler's progress callback for a job.
+    """
+
+    def __init__(
+        self,
+        restorer: Restorer,
+        options: dict[str, Any],
+        files: Files = Files(),
+        progress: Callable[[Job], Any] | None = None,
+    ) -> None:
+        self.restorer = restorer
+        self.options = options
+        self.files = files
+        self.progress = progress
+
+    def read(self, loaded: Loaded) -> Loaded:
+        """Decodes a photo, where there is one."""
+        job = loaded.job
+        if job.source is None:
+            return loaded
+        photo = images.read(job.source, max_megapixels=self.files.max_megapixels)
+        images.check_writable(job.target, photo)
+        return dataclasses.replace(loaded, photo=photo)
+
+    def restore(self, job: Job, loaded: Loaded) -> Restored:
+        """Every sample of a photo."""
+        photo = loaded.photo
+        results = []
+        for number in range(job.samples):
+            try:
+                result = self.restorer(
+                    photo.pixels if photo else None,
+                    photo.alpha if photo else None,
+                    name=job.name if job.source else "",  # without a source the seed decides
+                    sample_number=number,
+                    progress=self.progress(job) if self.progress else None,
+                    **self.options,
+                )
+            except RestorekitError as error:
+                raise RestorekitError(f"{job.source or job.target}: {error}") from error
+            results.append(result)
+        return Restored(loaded, results)
+
+    def write(self, restored: Restored, scratch: Path | None = None) -> Outcome:
+        """Encodes and writes every picture, in the folder `scratch` until it is whole."""
+        loaded, results = restored.loaded, restored.results
+        photo = loaded.photo or images.Photo(results[0].pixels)
+        written = []
+        for target, picture in pictures_of(loaded.targets, photo, results):
+            picture = self.files.prepared(picture)
+            images.write(target, picture, quality=self.files.quality, scratch=scratch)
+            written.append(target)
+        height, width = results[0].pixels.shape[:2]
+        return Outcome(
+            loaded.job,
+            tuple(written),
+            (*photo.notes, *results[0].notes),
+            megapixels=height * width / 1e6,
+            seconds=sum(result.seconds for result in results),
+            nfe=sum(result.nfe for result in results),
+        )
+
+
+def attempt(stage: Callable[..., Any], job: Job, *more: Any) -> Any:
+    """A stage's result, or what it failed of as an Outcome."""
+    try:
+        return stage(job, *more)
+    except RestorekitError as error:
+        return Outcome(job, failure=str(error), error=error)
+    except Exception as error:  # a plugin's, say: the other photos are still wanted
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        return Outcome(job, failure=f"{job.name}: internal error: {what}", error=error)
+
+
+def pictures_of(
+    targets: Sequence[Path | None], photo: images.Photo, results: Sequence[Result]
+) -> list[tuple[Path, images.Photo]]:
+    """What goes where: one result; or several, their mean and deviation. None is left out."""
+    pictures = [photo.with_pixels(r.pixels, alpha=r.alpha) for r in results]
+    if len(results) > 1:
+        stack = np.stack([r.pixels for r in results]).astype(np.float32)
+        kind = results[0].pixels.dtype
+        deviation = stack.std(axis=0, ddof=1).mean(axis=2, keepdims=True) * CONTRAST
+        deviation = deviation.clip(0, photo.peak)
+        mean = stack.mean(axis=0)
+        if kind.kind == "u":
+            mean, deviation = np.rint(mean), np.rint(deviation)
+        pictures.append(photo.with_pixels(mean.astype(kind), alpha=results[0].alpha))
+        pictures.append(photo.with_pixels(deviation.astype(kind), alpha=None))
+    return [(path, p) for path, p in zip(targets, pictures, strict=True) if path]
