@@ -29,10 +29,16 @@ def free(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
-def tile_for(prior: NetworkDenoiser, device: torch.device, size: tuple[int, int]) -> int:
-    """The side of the tiles that a local prior is evaluated in; one tile where it all fits."""
+def tile_for(
+    prior: NetworkDenoiser, device: torch.device, size: tuple[int, int], at_once: int = 1
+) -> int:
+    """The side of the tiles that a local prior is evaluated in; one tile where it all fits.
+
+    Args:
+        at_once: how many are evaluated at the same time.
+    """
     halo, multiple = prior.halo or 0, prior.multiple
-    pixels = min(SHARE * free(device), LARGEST) / prior.bytes_per_pixel
+    pixels = min(SHARE * free(device) / at_once, LARGEST) / prior.bytes_per_pixel
     if size[0] * size[1] <= pixels:
         return -(-max(size) // multiple) * multiple
     return max(int(pixels**0.5) - 2 * halo, SMALLEST) // multiple * multiple

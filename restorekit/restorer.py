@@ -21,7 +21,7 @@ from .engine.denoiser import Denoiser, NetworkDenoiser, Prediction
 from .engine.noise import Noise
 from .engine.operators import Grey
 from .engine.sampler import GRIDS, Progress, sample, times_for, travelling
-from .engine.wrappers import Ensemble, Guarded, Tiled, Windowed, out_of_memory
+from .engine.wrappers import Ensemble, Guarded, Shared, Tiled, Windowed, out_of_memory
 from .errors import RestorekitError
 from .images.photo import peak_of
 from .task import Picture, Problem, Recipe, Result, Task
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MODES = ("fidelity", "perceptual")
+AT_ONCE = {"cuda": 4}  # photos; a CPU is busy with one
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
@@ -68,6 +69,9 @@ class Choices:
 class Restorer:
     """A task, its choices made and its prior loaded, ready for any number of photos.
 
+    Attributes:
+        at_once: how many threads should call it, so that their tiles share batches.
+
     Raises:
         RestorekitError: for an unknown name, a device that is not there, or broken weights.
     """
@@ -99,6 +103,12 @@ class Restorer:
         self.prior_name = choices.prior or task.prior
         self.prior_file = find_prior(self.prior_name)
         self.prior = _load(self.prior_file, self.device, choices.precision)
+        self.at_once = AT_ONCE.get(self.device.type, 1)
+        self.evaluated: Denoiser = self.prior
+        if self.prior.precision != torch.float32:
+            self.evaluated = Guarded(self.prior)
+        if self.at_once > 1:
+            self.evaluated = Shared(self.evaluated)
 
     def __call__(
         self,
@@ -218,25 +228,22 @@ class Restorer:
 
     def _evaluated(self, size: tuple[int, int]) -> Denoiser:
         """The prior; in tiles where it is local and the picture large, else in windows."""
-        prior: Denoiser = self.prior
         halo, multiple = self.prior.halo, self.prior.multiple
         if self.tile is not None:
             tile = max(self.tile // multiple, 1) * multiple
         elif halo is None:
             tile = self.prior.window
         else:
-            tile = memory.tile_for(self.prior, self.device, size)
+            tile = memory.tile_for(self.prior, self.device, size, self.at_once)
         alone = self.method is unconditional and self.recipe.steps == 1
         states = memory.STATES_ALONE if alone else memory.STATES_CONDITIONED
         memory.check(size, self.prior, tile, states)
-        if self.prior.precision != torch.float32:
-            prior = Guarded(self.prior)
         if halo is not None:
-            return Tiled(prior, tile, halo, multiple)
+            return Tiled(self.evaluated, tile, halo, multiple)
         if max(size) <= tile:
-            return prior
+            return self.evaluated
         _tell_of_windows(self.prior_name, tile)
-        return Windowed(prior, tile, tile // 4)
+        return Windowed(self.evaluated, tile, tile // 4)
 
 
 @functools.cache  # once

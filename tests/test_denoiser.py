@@ -1,4 +1,4 @@
-"""Networks as denoisers: parametrisations, locality, tiling, and the training objectives."""
+"""Networks as denoisers: parametrisations, locality, and the training objectives."""
 
 from __future__ import annotations
 
@@ -13,25 +13,9 @@ from restorekit.engine.noise import Noise
 from restorekit.engine.sampler import STEPS, sample
 from restorekit.engine.schedule import linear, over
 from restorekit.engine.unet import UNet, UNetConfig
-from restorekit.engine.wrappers import Ensemble, Guarded, Tiled, Windowed
 from restorekit.testing import GaussianPrior
 
-LOCAL = {
-    "three levels": UNetConfig(widths=(4, 6, 8), blocks=1),
-    "uneven": UNetConfig(widths=(4, 4), blocks=(2, 1)),
-    "naf": UNetConfig(widths=(4, 6), blocks=3, block="naf"),
-    "unshuffled": UNetConfig(widths=(4, 8), blocks=1, unshuffle=2),
-}
-
-
-def random_network(config: UNetConfig) -> UNet:
-    """With weights that make every layer matter (some start at zero)."""
-    torch.manual_seed(0)
-    network = UNet(config)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.copy_(0.3 * torch.randn_like(parameter) / parameter[0].numel() ** 0.5)
-    return network.double().eval()
+from .networks import LOCAL, random_network
 
 
 @pytest.mark.parametrize("name", list(LOCAL))
@@ -48,118 +32,6 @@ def test_declared_halo_covers_what_an_output_sees(name: str) -> None:
     seen = (x.grad.abs().sum((0, 1, 2)) > 0).nonzero().flatten()
     reach = max(first - int(seen[0]), int(seen[-1]) - (first + m - 1))
     assert halo - 2 * m <= reach <= halo
-
-
-def test_tiles_get_smaller_where_memory_runs_out(caplog: pytest.LogCaptureFixture) -> None:
-    config = LOCAL["uneven"]
-    whole = NetworkDenoiser(random_network(config), linear())
-    sides = []
-
-    class Small:
-        """Has memory for pictures of 140 pixels a side and no more."""
-
-        schedule = linear()
-
-        def __call__(self, x_t: torch.Tensor, t: torch.Tensor) -> Prediction:
-            sides.append(max(x_t.shape[-2:]))
-            if sides[-1] > 140:
-                raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-            return whole(x_t, t)
-
-    x, t = torch.randn(1, 3, 300, 290, dtype=torch.float64), torch.tensor(0.4)
-    with torch.inference_mode():
-        tiled = Tiled(Small(), 256, config.halo or 0, config.multiple)
-        torch.testing.assert_close(tiled(x, t).x_0, whole(x, t).x_0)
-        assert tiled.tile <= 128 and "memory ran out" in caplog.text
-        with pytest.raises(RuntimeError, match="allocate"):
-            Tiled(Small(), 256, 256, config.multiple)(x, t)
-
-
-def test_windows_blend_to_the_whole_where_nothing_is_seen_of_it() -> None:
-    """A denoiser that looks at single pixels answers the same in windows, on odd sizes too."""
-    seen = []
-
-    class Pixelwise:
-        schedule = linear()
-
-        def __call__(self, x_t: torch.Tensor, t: torch.Tensor) -> Prediction:
-            seen.append(tuple(x_t.shape[-2:]))
-            return Prediction(x_t.tanh(), x_t.sigmoid())
-
-    x, t = torch.randn(2, 3, 75, 31, dtype=torch.float64), torch.tensor(0.4)
-    windowed, whole = Windowed(Pixelwise(), 32, 8)(x, t), Pixelwise()(x, t)
-    torch.testing.assert_close(windowed.x_0, whole.x_0)
-    torch.testing.assert_close(windowed.variance_fraction, whole.variance_fraction)
-    assert seen == [(32, 31)] * 3 + [(75, 31)]
-
-
-def test_windows_leave_no_seams() -> None:
-    """Where neighbours disagree, as a global denoiser does, one fades into the other."""
-
-    class Mean:
-        schedule = linear()
-
-        def __call__(self, x_t: torch.Tensor, t: torch.Tensor) -> Prediction:
-            return Prediction(x_t.mean((2, 3), keepdim=True).expand_as(x_t))
-
-    ramp = torch.linspace(-1, 1, 200).expand(1, 3, 32, 200)
-    blended = Windowed(Mean(), 64, 32)(ramp, torch.tensor(0.4)).x_0[0, 0, 0]
-    steps = blended.diff()
-    assert steps.min() >= -1e-6 and steps.max() < 0.03  # 0.32 between the means of neighbours
-
-
-def test_reduced_precision_that_overflows_is_done_again(caplog: pytest.LogCaptureFixture) -> None:
-    """Values beyond what float16 holds come out as float32 has them, with one warning."""
-    network = random_network(UNetConfig(widths=(4, 6), blocks=1)).float()
-    with torch.no_grad():
-        network.stem.weight *= 1e6
-        network.head.weight *= 1e-6
-    exact = NetworkDenoiser(network, linear())
-    reduced = NetworkDenoiser(network, linear(), precision=torch.float16)
-    x, t = torch.randn(1, 3, 16, 16), torch.tensor(0.4)
-    with torch.inference_mode():
-        assert not torch.isfinite(reduced(x, t).x_0).all()
-        guarded = Guarded(reduced)
-        for _ in range(2):
-            torch.testing.assert_close(guarded(x, t).x_0, exact(x, t).x_0)
-    assert caplog.text.count("float32") == 1
-
-
-def test_an_ensemble_turns_with_the_picture() -> None:
-    """Whatever the network, its ensemble commutes with every flip and turn; and is a mean."""
-    denoiser = NetworkDenoiser(random_network(UNetConfig(widths=(4, 6), blocks=1)), linear())
-    x = torch.randn(1, 3, 16, 24, dtype=torch.float64)
-    t = torch.tensor(0.4)
-    with torch.inference_mode():
-        plain, averaged = denoiser(x, t).x_0, Ensemble(denoiser)(x, t).x_0
-        for turned in (lambda x: x.rot90(1, (-2, -1)), lambda x: x.flip(-1), lambda x: x.flip(-2)):
-            torch.testing.assert_close(Ensemble(denoiser)(turned(x), t).x_0, turned(averaged))
-            assert not torch.allclose(denoiser(turned(x), t).x_0, turned(plain))
-
-    class Affine:
-        """Equivariant, so that its ensemble is itself; with a learned variance."""
-
-        schedule = linear()
-
-        def __call__(self, x_t: torch.Tensor, t: torch.Tensor) -> Prediction:
-            return Prediction(0.5 * x_t + 1, x_t**2)
-
-    found = Ensemble(Affine())(x, t)
-    torch.testing.assert_close(found.x_0, 0.5 * x + 1)
-    torch.testing.assert_close(found.variance_fraction, x**2)
-
-
-@pytest.mark.parametrize("tile", [16, 32])
-@pytest.mark.parametrize("name", list(LOCAL))
-def test_tiled_equals_whole(name: str, tile: int) -> None:
-    config = LOCAL[name]
-    denoiser = NetworkDenoiser(random_network(config), linear())
-    x = torch.randn(1, 3, 61, 75, dtype=torch.float64)
-    t = torch.tensor(0.4)
-    with torch.inference_mode():
-        whole = denoiser(x, t).x_0
-        tiled = Tiled(denoiser, tile, config.halo or 0, config.multiple)(x, t).x_0
-    torch.testing.assert_close(tiled, whole, rtol=1e-10, atol=1e-10)
 
 
 def test_global_layers_declare_no_halo() -> None:

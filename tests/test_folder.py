@@ -51,6 +51,21 @@ def written(capfd: pytest.CaptureFixture[str]) -> list[str]:
     ]
 
 
+def test_several_at_once_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU: threads whose tiles share batches, with a broken photo among them."""
+    Path("in/f.png").write_bytes(b"broken")
+    assert run("denoise in -o one --sigma 9") == 3
+    monkeypatch.setattr("restorekit.restorer.AT_ONCE", {"cpu": 3})
+    assert run("denoise in -o several --sigma 9") == 3
+    one, several = tree("one"), tree("several")
+    assert one.keys() == several.keys() and len(one) == len(NAMES)
+    for name in one:
+        a, b = (
+            images.read(Path(folder) / name).pixels.astype(int) for folder in ("one", "several")
+        )
+        assert abs(a - b).max() <= 1
+
+
 def test_a_run_goes_on_where_it_was(capfd: pytest.CaptureFixture[str]) -> None:
     """Finished photos are left alone; changed ones and lost ones are restored again."""
     assert run("denoise in -o out --sigma 9") == 0

@@ -5,6 +5,10 @@ from __future__ import annotations
 import copy
 import logging
 import math
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -126,6 +130,80 @@ class Windowed:
 def out_of_memory(error: RuntimeError) -> bool:
     """Whether an error says that memory ran out, on whatever device."""
     return isinstance(error, torch.OutOfMemoryError) or "alloc" in str(error)
+
+
+@dataclass(eq=False)
+class Asked:
+    """What a thread asks a denoiser, and where the answer goes."""
+
+    x_t: Tensor
+    t: Tensor
+    answer: Future[Prediction] = field(default_factory=Future)
+
+    def fits(self, other: Asked) -> bool:
+        """Whether both can be rows of one batch."""
+        a, b = self.x_t, other.x_t
+        return (a.shape[1:], a.dtype, a.device) == (b.shape[1:], b.dtype, b.device)
+
+
+class Shared:
+    """One denoiser for several threads: what they ask meanwhile, in one shape, is one batch.
+
+    Nobody waits for a batch to fill. While one is evaluated further questions come together, and
+    whoever is next takes those like its own along.
+
+    Args:
+        largest: questions in a batch, at most.
+    """
+
+    def __init__(self, denoiser: Denoiser, largest: int = 8) -> None:
+        self.denoiser, self.largest = denoiser, largest
+        self.schedule: Schedule = denoiser.schedule
+        self.waiting: list[Asked] = []
+        self.queueing, self.evaluating = threading.Lock(), threading.Lock()
+
+    def variance(self, t: Tensor) -> Tensor:
+        return self.denoiser.variance(t)
+
+    def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
+        mine = Asked(x_t, t)
+        with self.queueing:
+            self.waiting.append(mine)
+        with self.evaluating:
+            if not mine.answer.done():
+                self._answer(mine)
+        return mine.answer.result()
+
+    def _answer(self, first: Asked) -> None:
+        with self.queueing:
+            others = [a for a in self.waiting if a is not first and a.fits(first)]
+            batch = [first, *others[: self.largest - 1]]
+            self.waiting = [a for a in self.waiting if a not in batch]
+        try:
+            for asked, prediction in zip(batch, self._evaluate(batch), strict=True):
+                asked.answer.set_result(prediction)
+        except Exception as error:
+            for asked in batch:
+                asked.answer.set_exception(error)
+
+    def _evaluate(self, batch: list[Asked]) -> list[Prediction]:
+        if len(batch) > 1:
+            x_t = torch.cat([a.x_t for a in batch])
+            t = torch.cat([a.t.reshape(-1).expand(len(a.x_t)) for a in batch])
+            try:
+                p = self.denoiser(x_t, t[:1] if (t == t[0]).all() else t)
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+            else:
+                rows = [len(a.x_t) for a in batch]
+                fractions: Sequence[Tensor | None] = [None] * len(batch)
+                if p.variance_fraction is not None:
+                    fractions = p.variance_fraction.split(rows)
+                return [
+                    Prediction(*pair) for pair in zip(p.x_0.split(rows), fractions, strict=True)
+                ]
+        return [self.denoiser(a.x_t, a.t) for a in batch]
 
 
 class Guarded:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any
 
 from .. import images
 from .plan import Job
@@ -16,10 +17,20 @@ INTERRUPTED = 130  # exit code
 AHEAD = 2  # photos decoded before their turn, and as many waiting to be encoded
 
 
+class Here(Executor):
+    """Does at once, in the calling thread, what it is given."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
 def run(runner: Runner, jobs: Sequence[Job]) -> Generator[Outcome]:
     """Restores every job, in order.
 
-    While one photo is restored the next are decoded and the last ones encoded.
+    While one photo is restored the next are decoded and the last ones encoded. A GPU restores
+    several at once, whose tiles share batches; a CPU one, in this thread, which Ctrl-C can stop.
     """
 
     def load(job: Job) -> Loaded | Outcome:
@@ -32,25 +43,34 @@ def run(runner: Runner, jobs: Sequence[Job]) -> Generator[Outcome]:
         scratch = runner.manifest.scratch if runner.manifest else None
         return runner.recorded(restored.loaded, lambda: runner.shop.write(restored, scratch))
 
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+    def restore(job: Job, loaded: Loaded | Outcome) -> Restored | Outcome:
+        if isinstance(loaded, Outcome):
+            return loaded
+        restored: Restored | Outcome = attempt(runner.shop.restore, job, loaded)
+        return restored
+
+    at_once = runner.shop.restorer.at_once
+    restorers = Here() if at_once == 1 else ThreadPoolExecutor(at_once)
+    with ThreadPoolExecutor(1) as reader, restorers, ThreadPoolExecutor(1) as writer:
         waiting = deque(jobs)
         coming: deque[tuple[Job, float, Future[Loaded | Outcome]]] = deque()
+        here: deque[tuple[Job, float, Future[Restored | Outcome]]] = deque()
         going: deque[tuple[float, Future[Outcome]]] = deque()
         try:
-            while waiting or coming:
+            while waiting or coming or here:
                 while waiting and len(coming) <= AHEAD:
                     source = waiting[0].source
                     size = images.megapixels(source) if source else 0.0
-                    held = sum(c[1] for c in coming) + sum(g[0] for g in going)
-                    if coming and held + size > HELD_MEGAPIXELS:
+                    held = sum(c[1] for c in [*coming, *here]) + sum(g[0] for g in going)
+                    if (coming or here) and held + size > HELD_MEGAPIXELS:
                         break
                     job = waiting.popleft()
                     coming.append((job, size, reader.submit(attempt, load, job)))
-                job, size, future = coming.popleft()
-                loaded = future.result()
-                if isinstance(loaded, Loaded):
-                    loaded = attempt(runner.shop.restore, job, loaded)
-                going.append((size, writer.submit(attempt, finish, job, loaded)))
+                while coming and len(here) < at_once:
+                    job, size, decoded = coming.popleft()
+                    here.append((job, size, restorers.submit(restore, job, decoded.result())))
+                job, size, restored = here.popleft()
+                going.append((size, writer.submit(attempt, finish, job, restored.result())))
                 while going and (going[0][1].done() or len(going) > AHEAD or size > 16):
                     yield going.popleft()[1].result()
             while going:
