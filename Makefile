@@ -5,7 +5,7 @@ VENV ?= .venv
 PIP_FLAGS ?=
 BIN := $(VENV)/bin
 
-.PHONY: install demo test check format clean
+.PHONY: install demo test fuzz check format clean
 
 install: $(VENV)/installed
 
@@ -19,6 +19,9 @@ demo: install  ## restore the sample photos; pictures in demo/
 
 test: install  ## the whole suite
 	$(BIN)/python -m pytest
+
+fuzz: install  ## damaged image files for a minute or two
+	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest tests/test_refusals.py -k any_bytes
 
 $(VENV)/checks: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import subprocess
 import sys
@@ -165,11 +166,18 @@ FUZZED = {
 with io.BytesIO() as deep_tiff:
     tifffile.imwrite(deep_tiff, samples(3, np.uint16), photometric="rgb", compression="zlib")
     FUZZED["deep.tif"] = deep_tiff.getvalue()
+with io.BytesIO() as float_tiff:
+    tifffile.imwrite(float_tiff, (smooth() / 255).astype(np.float32), photometric="rgb")
+    FUZZED["float.tif"] = float_tiff.getvalue()
+if ".avif" in images.SUFFIXES:
+    FUZZED["avif"] = encoded("AVIF", smooth(), exif=exif(6))
 
 
 @pytest.mark.parametrize("name", FUZZED)
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "60")),  # `make fuzz` takes more
+    deadline=5000,  # ms: no file may hang it
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.data())
 def test_any_bytes_give_a_photo_or_one_line(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import logging
@@ -181,6 +182,16 @@ def test_muon_makes_all_singular_values_alike() -> None:
         torch.testing.assert_close(
             alone, torch.diag_embed(alone.diagonal(dim1=1, dim2=2)), atol=1e-4, rtol=0
         )
+
+
+def test_a_run_that_blows_up_says_so_and_keeps_its_checkpoint(photos: Path, tmp_path: Path) -> None:
+    train(TINY, photos, tmp_path / "run")
+    before = (tmp_path / "run" / "checkpoint.pt").read_bytes()
+    wild = dataclasses.replace(TINY, rate=1e30)
+    Run(tmp_path / "run").begin(wild)
+    with pytest.raises(RestorekitError, match="no number"):
+        train(wild, photos, tmp_path / "run", minutes=1)
+    assert (tmp_path / "run" / "checkpoint.pt").read_bytes() == before
 
 
 def test_colours_change_alike_for_the_same_seed() -> None:

@@ -97,6 +97,7 @@ def train(
     log = Log(run, step, report) if chief else None
 
     def save() -> None:
+        check_finite(loss_sum.item(), run, step)  # the last good checkpoint stays
         state = {
             "network": network.state_dict(),
             "averaged": averaged,
@@ -169,6 +170,7 @@ def train(
                 dist.all_reduce(loss_sum)
             speed = LOG_EVERY * settings.batch / (now - last_row)
             mean = loss_sum.item() / LOG_EVERY / world
+            check_finite(mean, run, step)
             loss_sum.zero_()
             row = {"step": step, "loss": mean, "elapsed": round(elapsed, 1)}
             if log is not None:
@@ -192,6 +194,15 @@ def train(
         dist.barrier()
         dist.destroy_process_group()
     return run.weights
+
+
+def check_finite(loss: float, run: Run, step: int) -> None:
+    """Raises RestorekitError where the training has blown up."""
+    if not math.isfinite(loss):
+        raise RestorekitError(
+            f"{run.folder}: the loss is no number at step {step}; export the checkpoint before "
+            "that with --export, and start from it with --init and a lower rate"
+        )
 
 
 def draw_times(settings: Settings, schedule: Schedule, seed: int) -> Tensor:
