@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -195,6 +196,25 @@ def test_links(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run("denoise in -o sly --sigma 9") == 1
     assert "leads it out" in capfd.readouterr().err
     assert not list((here / "elsewhere").iterdir())
+
+
+def test_a_folder_that_cannot_be_read_is_told(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The photos outside it are restored. (Permissions would not stop a test run as root.)"""
+    scan = os.scandir
+
+    def forbidding(path: Any) -> Any:
+        if not isinstance(path, int) and Path(path).name == "er":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", forbidding)
+    assert run("denoise in -o out --sigma 9") == 3
+    monkeypatch.undo()
+    told = capfd.readouterr().err
+    assert "in/deep/er: cannot be read (Permission denied)" in told and "1 of 5 photos" in told
+    assert tree("out").keys() == {name for name in NAMES if "er/" not in name}
 
 
 def test_masks_of_a_folder(capfd: pytest.CaptureFixture[str]) -> None:
