@@ -67,7 +67,7 @@ class FolderBar(_Shown):
         self.began = self.told = time.monotonic()
         if not quiet and sys.stderr.isatty():
             self.bar = click.progressbar(
-                length=total, file=sys.stderr, item_show_func=lambda text: text
+                length=total, file=sys.stderr, show_pos=True, item_show_func=lambda text: text
             )
 
     @contextlib.contextmanager
@@ -87,7 +87,8 @@ class FolderBar(_Shown):
             return
         now = time.monotonic()
         speed = self.megapixels / max(now - self.began, 1e-9)
-        text = f"{self.failed} failed, {speed:.2f} MP/s, {name}"
+        end = name if len(name) <= 30 else f"…{name[-29:]}"
+        text = f"{self.failed} failed, {speed:.2f} MP/s, {end}"
         if self.bar is not None:
             self.bar.update(1, text)
         elif now - self.told > self.EVERY:

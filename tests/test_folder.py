@@ -209,9 +209,9 @@ def test_a_folder_that_cannot_be_read_is_told(
             raise PermissionError(13, "Permission denied", str(path))
         return scan(path)
 
-    monkeypatch.setattr(os, "scandir", forbidding)
-    assert run("denoise in -o out --sigma 9") == 3
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", forbidding)
+        assert run("denoise in -o out --sigma 9") == 3
     told = capfd.readouterr().err
     assert "in/deep/er: cannot be read (Permission denied)" in told and "1 of 5 photos" in told
     assert tree("out").keys() == {name for name in NAMES if "er/" not in name}
