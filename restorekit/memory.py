@@ -44,18 +44,21 @@ def tile_for(
     return max(int(pixels**0.5) - 2 * halo, SMALLEST) // multiple * multiple
 
 
-def check(size: tuple[int, int], prior: NetworkDenoiser, tile: int, states: int) -> None:
+def check(
+    size: tuple[int, int], prior: NetworkDenoiser, tile: int, states: int, device: torch.device
+) -> None:
     """Raises RestorekitError, with the numbers, where a picture of a size will not fit.
 
     Args:
-        size: (H, W) of the restored picture, which stays on the CPU.
+        size: (H, W) of the restored picture.
         tile: side of the tiles or windows.
         states: pictures of that size that are held at once, in float32.
+        device: where it is restored.
     """
     height, width = size
     evaluated = min(height * width, (tile + 2 * (prior.halo or 0)) ** 2)
     needed = states * prior.channels * 4 * height * width + prior.bytes_per_pixel * evaluated
-    available = psutil.virtual_memory().available
+    available = free(device)
     if needed > available:
         raise RestorekitError(
             f"{width} x {height} pixels need about {needed / 1e9:.1f} GB of memory, and "

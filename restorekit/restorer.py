@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -237,7 +238,7 @@ class Restorer:
             tile = memory.tile_for(self.prior, self.device, size, self.at_once)
         alone = self.method is unconditional and self.recipe.steps == 1
         states = memory.STATES_ALONE if alone else memory.STATES_CONDITIONED
-        memory.check(size, self.prior, tile, states)
+        memory.check(size, self.prior, tile, states, self.device)
         if halo is not None:
             return Tiled(self.evaluated, tile, halo, multiple)
         if max(size) <= tile:
@@ -313,7 +314,9 @@ def find_device(name: str) -> torch.device:
     """
     cuda = torch.cuda.is_available()
     if name == "auto":
-        return torch.device("cuda" if cuda else "cpu")
+        name = "cuda" if cuda else "cpu"
+    if name == "cuda" and (own := os.environ.get("LOCAL_RANK")):  # torchrun's
+        name = f"cuda:{own}"
     try:
         device = torch.device(name)
     except RuntimeError as error:

@@ -1,7 +1,12 @@
-"""Draw pictures from the prior alone. Shows what the prior knows, which the cards describe."""
+"""Draw pictures from the prior `scene64` alone: flowers, in a sheet.
+
+python samples/generate.py 16
+"""
 
 from __future__ import annotations
 
+import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +15,23 @@ import restorekit
 from restorekit import images
 
 
+def draw(seed: int) -> np.ndarray:
+    """A picture of 64 x 64: a sample of p(x_0), by the learned reverse process."""
+    picture: np.ndarray = restorekit.restore("generate", mode="perceptual", seed=seed)
+    return picture
+
+
 def example() -> dict[str, np.ndarray]:
-    """Two pictures of 128 x 128, from two seeds."""
-    first, second = (
-        restorekit.restore("generate", size=128, mode="perceptual", steps=40, seed=seed)
-        for seed in (1, 2)
-    )
-    return {"seed 1": first, "seed 2": second}
+    """Three pictures, from three seeds."""
+    return {f"seed {seed}": draw(seed) for seed in (1, 2, 3)}
 
 
 if __name__ == "__main__":
-    for name, picture in example().items():
-        path = Path(f"{name.replace(' ', '-')}.png")
-        images.write(path, images.Photo(picture))
-        print(path)
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 16
+    pictures = [draw(seed) for seed in range(1, count + 1)]
+    across = math.ceil(math.sqrt(count))
+    pictures += [np.full_like(pictures[0], 255)] * (-count % across)
+    rows = [np.hstack(pictures[i : i + across]) for i in range(0, len(pictures), across)]
+    path = Path("flowers.png")
+    images.write(path, images.Photo(np.vstack(rows)))
+    print(path)

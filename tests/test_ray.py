@@ -84,7 +84,7 @@ def test_the_same_files_by_the_real_command(cluster: dict[str, str]) -> None:
     assert done.returncode == 3, done.stderr
     assert (
         "bad.png: is damaged, or not an image" in done.stderr
-        and "1 of 5 photos failed" in done.stderr
+        and "0 skipped, 1 failed" in done.stderr
     )
     assert tree("ray") == tree("local") and len(tree("ray")) == 4 * len(NAMES)
     told = [
@@ -139,7 +139,7 @@ def test_what_is_lost_with_a_run_or_a_worker(
     worker.kill()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 3, err
-    assert "its worker died" in err and "1 of 12 photos failed" in err
+    assert "its worker died" in err and "11 restored, 0 skipped, 1 failed" in err
     assert len(tree("ray")) == 11
     capfd.readouterr()
     assert run(f"{SLOW} --retry-failed") == 0, "here, this time"

@@ -34,19 +34,20 @@ class Generate(Task):
 
     name = "generate"
     summary = "Draw a picture from the prior alone."
+    prior = "scene64"
     takes_photo = False
     options = (
         click.Option(
             ["--size"],
             type=Size(),
-            default="128",
+            default="64",
             show_default=True,
             help="Size of the picture, WIDTHxHEIGHT or one number.",
         ),
     )
     recipes = {
-        "fidelity": Recipe("none", "dpmpp_2m", steps=32, grid="karras", end=0.02),
-        "perceptual": Recipe("none", "ddpm", steps=100, grid="karras", end=0.02),
+        "fidelity": Recipe("none", "dpmpp_2m", steps=32, grid="karras", start=80.0, end=0.02),
+        "perceptual": Recipe("none", "ddpm", steps=100, grid="uniform", end=0.02),
     }
 
     def observe(self, picture: Picture, **options: Any) -> Problem:

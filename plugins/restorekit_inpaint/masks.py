@@ -39,11 +39,13 @@ BENCHMARK_OPTIONS = (
 DARK = 1 / 8  # of white: what is lighter counts as painted, so that soft brush edges do too
 
 
-def read(path: str | os.PathLike[str], invert: bool = False) -> np.ndarray:
+def read(
+    path: str | os.PathLike[str], invert: bool = False, max_megapixels: float = 178
+) -> np.ndarray:
     """(H, W) bool: True where a mask file marks the photo for repair."""
     from restorekit import images
 
-    photo = images.read(path)
+    photo = images.read(path, max_megapixels=max_megapixels)
     brightness = photo.pixels.mean(axis=2) / photo.peak
     if photo.alpha is not None:  # what is transparent is not painted
         opacity = photo.alpha / photo.peak
@@ -74,7 +76,7 @@ def path_of(name: str, mask: Any, mask_dir: str | os.PathLike[str] | None) -> Pa
     found = [
         path
         for path in sorted(wanted.parent.glob(f"{glob.escape(wanted.stem)}.*"))
-        if path.suffix.lower() in images.SUFFIXES
+        if path.suffix.lower() in images.SUFFIXES and path.stem == wanted.stem
     ]
     if len(found) == 1 or wanted in found:
         return wanted if wanted in found else found[0]
@@ -112,7 +114,8 @@ def hole_of(
             raise RestorekitError("the photo has no transparency; use --mask FILE")
         name, hole = "the alpha channel", (picture.alpha < 0.5).numpy()
     elif isinstance(mask, str | os.PathLike):
-        name, hole = os.fspath(mask), read(mask, mask_invert)
+        largest = max(178, size[0] * size[1] / 1e6)  # a photo this large was asked for
+        name, hole = os.fspath(mask), read(mask, mask_invert, largest)
     else:
         array = np.asarray(mask.cpu() if isinstance(mask, torch.Tensor) else mask)
         name, hole = "the mask", painted(_brightness(array), mask_invert)

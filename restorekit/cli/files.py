@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -18,9 +17,10 @@ from ..errors import RestorekitError
 from ..progress import Bar, FolderBar
 from ..task import Task
 from .common import FLAG, PATH
+from .tally import Tally
 
 if TYPE_CHECKING:
-    from ..folder import Engine, Outcome
+    from ..folder import Engine
     from ..restorer import Choices
 
 SOME_FAILED = 3
@@ -160,8 +160,10 @@ def restore_files(
     where = engine_of(engine, choices, workers)
     if engine == "ray":  # the device is the workers'; this process only plans
         choices = dataclasses.replace(choices, device="cpu")
-    restorer = Restorer(task, choices)
     with contextlib.ExitStack() as stack:
+        rows = None if report is None or dry_run else stack.enter_context(opened(report))
+        tally = Tally(rows, quiet)
+        restorer = Restorer(task, choices)
         manifest = None if plan.folder is None else folder.Manifest(plan.folder)
         if manifest and not dry_run:
             stack.enter_context(manifest.opened(selection.shard))
@@ -172,29 +174,40 @@ def restore_files(
         runner = folder.Runner(shop, on_exists=on_exists, manifest=manifest)
         jobs = [j for j in plan.jobs if not retry_failed or (manifest and manifest.failed(j))]
         if dry_run:
+            for problem in plan.problems:
+                click.echo(f"would fail: {problem}", err=True)
             for job in jobs:
                 click.echo(f"{job.source} -> {job.target}: {runner.preview(job)}")
             return
-        rows = stack.enter_context(open(report, "w", encoding="utf-8")) if report else None
         bar = stack.enter_context(FolderBar(len(jobs), quiet or len(jobs) < 2))
         if len(jobs) == 1 and not quiet and sys.stderr.isatty():
             shop.progress = lambda job: Bar(job.name)
-        failures = len(plan.problems)
         for problem in plan.problems:
-            click.echo(f"failed: {problem}", err=True)
+            tally.unreadable(problem)
         for outcome in stack.enter_context(contextlib.closing(runner.run(jobs, where))):
             if outcome.failure and plan.folder is None:
                 raise RestorekitError(outcome.failure) from outcome.error
-            failures += bool(outcome.failure)
             with bar.aside():
-                tell(outcome, quiet)
+                tally(outcome)
             bar(outcome.megapixels, outcome.job.name, bool(outcome.failure))
-            if rows:
-                rows.write(json.dumps(as_row(outcome)) + "\n")
-                rows.flush()
-    if failures:
-        click.echo(f"{failures} of {len(jobs) + len(plan.problems)} photos failed", err=True)
+    if plan.folder is not None:
+        tally.sum_up()
+    if tally.failed:
         raise click.exceptions.Exit(SOME_FAILED)
+
+
+def opened(report: Path) -> TextIO:
+    """A report's file; each of torchrun's processes has its own, photos.jsonl of 2: photos-1.jsonl.
+
+    Raises:
+        RestorekitError: if it cannot be written.
+    """
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        report = report.with_stem(f"{report.stem}-{shard_of_process()[0]}")
+    try:
+        return open(report, "w", encoding="utf-8")
+    except OSError as error:
+        raise RestorekitError(f"{report}: cannot be written ({error.strerror})") from error
 
 
 def engine_of(name: str, choices: Choices, workers: int | None) -> Engine:
@@ -206,30 +219,3 @@ def engine_of(name: str, choices: Choices, workers: int | None) -> Engine:
     from ..folder import local
 
     return local.run
-
-
-def tell(outcome: Outcome, quiet: bool) -> None:
-    """Prints what was written, and to the standard error why not."""
-    if outcome.failure:
-        click.echo(f"failed: {outcome.failure}", err=True)
-    elif not quiet:
-        for note in outcome.notes:
-            click.echo(f"{outcome.job.name}: {note}", err=True)
-        for path in outcome.written:
-            click.echo(str(path))
-
-
-def as_row(outcome: Outcome) -> dict[str, Any]:
-    """An outcome for the report."""
-    state = "failed" if outcome.failure else "skipped" if outcome.skipped else "restored"
-    return {
-        "name": outcome.job.name,
-        "input": str(outcome.job.source),
-        "state": state,
-        "outputs": [str(path) for path in outcome.written],
-        "reason": outcome.failure,
-        "notes": outcome.notes,
-        "megapixels": round(outcome.megapixels, 4),
-        "seconds": round(outcome.seconds, 4),
-        "nfe": outcome.nfe,
-    }

@@ -172,7 +172,10 @@ class Shared:
         with self.evaluating:
             if not mine.answer.done():
                 self._answer(mine)
-        return mine.answer.result()
+        try:
+            return mine.answer.result()
+        finally:
+            del mine  # an error's traceback would keep it, and it the error
 
     def _answer(self, first: Asked) -> None:
         with self.queueing:
@@ -183,8 +186,8 @@ class Shared:
             for asked, prediction in zip(batch, self._evaluate(batch), strict=True):
                 asked.answer.set_result(prediction)
         except Exception as error:
-            for asked in batch:
-                asked.answer.set_exception(error)
+            for asked in batch:  # without the frames, which hold what memory has run out for
+                asked.answer.set_exception(error.with_traceback(None))
 
     def _evaluate(self, batch: list[Asked]) -> list[Prediction]:
         if len(batch) > 1:
@@ -207,7 +210,7 @@ class Shared:
 
 
 class Guarded:
-    """Evaluates again in float32 where reduced precision has given NaN or infinity."""
+    """Evaluates those of a batch again in float32 where reduced precision gave NaN or infinity."""
 
     def __init__(self, denoiser: NetworkDenoiser) -> None:
         self.denoiser = denoiser
@@ -221,12 +224,17 @@ class Guarded:
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
         p = self.denoiser(x_t, t)
-        if torch.isfinite(p.x_0).all():
+        wrong = ~torch.isfinite(p.x_0).flatten(1).all(1)
+        if not wrong.any():
             return p
         if not self.warned:
             log.warning("%s overflowed; evaluating again in float32", self.denoiser.precision)
             self.warned = True
-        return self.exact(x_t, t)
+        again = self.exact(x_t[wrong], t.reshape(-1).expand(len(x_t)).to(wrong.device)[wrong])
+        p.x_0[wrong] = again.x_0
+        if p.variance_fraction is not None and again.variance_fraction is not None:
+            p.variance_fraction[wrong] = again.variance_fraction
+        return p
 
 
 class Ensemble:

@@ -69,16 +69,21 @@ def run(runner: Runner, jobs: Sequence[Job]) -> Generator[Outcome]:
                 while coming and len(here) < at_once:
                     job, size, decoded = coming.popleft()
                     here.append((job, size, restorers.submit(restore, job, decoded.result())))
-                job, size, restored = here.popleft()
-                going.append((size, writer.submit(attempt, finish, job, restored.result())))
+                job, size, future = here.popleft()
+                restored = future.result()
+                if isinstance(restored, Restored):
+                    size = max(size, restored.megapixels)
+                going.append((size, writer.submit(attempt, finish, job, restored)))
                 while going and (going[0][1].done() or len(going) > AHEAD or size > 16):
                     yield going.popleft()[1].result()
             while going:
                 yield going.popleft()[1].result()
         except BaseException as error:
             # The first Ctrl-C finishes what is being written, a second one drops it too.
+            runner.shop.stopping.set()
             reader.shutdown(wait=False, cancel_futures=True)
             try:
+                restorers.shutdown(cancel_futures=True)
                 writer.shutdown(cancel_futures=True)
             except KeyboardInterrupt:
                 images.abandon()

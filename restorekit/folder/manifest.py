@@ -9,7 +9,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,22 @@ class Manifest:
     """The record of an output folder.
 
     In `OUTPUT/.restorekit` every shard, I of N, has a file of its own, I-of-N.jsonl, to which it
-    alone appends; all of them are read. A row has a photo's name, when and in which state it was
-    (begun, done or failed), its key, and the outputs with a hash of each, or the reason. A
-    photo's last row counts; a line that a kill has torn does not.
+    alone appends; all of them are read. A row has a photo's name and source, when and in which
+    state it was (begun, done or failed), and its key. `writing` are the files that it had begun
+    to write, `written` those that it has; `outputs` are size and hash of all that it ever wrote;
+    `reason` is why it failed. A photo's last row counts; a line that a kill has torn does not.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.private = folder / PRIVATE
-        everything = (row for file in self.private.glob("*.jsonl") for row in rows_of(file))
-        self.rows = {row["name"]: row for row in sorted(everything, key=lambda row: row["at"])}
         self.writing = threading.Lock()
+        self.read()
+
+    def read(self) -> None:
+        """Takes in what all runs so far have recorded."""
+        everything = [row for file in self.private.glob("*.jsonl") for row in rows_of(file)]
+        self.rows = {row["name"]: row for row in sorted(everything, key=lambda row: row["at"])}
 
     @contextlib.contextmanager
     def opened(self, shard: Shard = (1, 1)) -> Iterator[Manifest]:
@@ -50,6 +55,7 @@ class Manifest:
         try:
             self.private.mkdir(parents=True, exist_ok=True)
             lock = claim(self.private, shard)
+            self.read()  # what others have done since
             shutil.rmtree(self.scratch, ignore_errors=True)  # what a killed run has left
             self.scratch.mkdir()
             path = self.private / f"{own}.jsonl"
@@ -67,13 +73,16 @@ class Manifest:
             lock.release()
 
     def finished(self, job: Job, key: str) -> bool:
-        """Whether its outputs are there, made from the same photo in the same way."""
+        """Whether its outputs are there, whole, made from the same photo in the same way."""
         row = self.rows.get(job.name)
         return (
             row is not None
             and row["state"] == DONE
             and row["key"] == key
-            and all(target.exists() for target in job.targets)
+            and all(
+                size_of(self.folder / path) == row["outputs"][path]["bytes"]
+                for path in row["written"]
+            )
         )
 
     def failed(self, job: Job) -> bool:
@@ -83,21 +92,23 @@ class Manifest:
     def owns(self, job: Job, target: Path) -> bool:
         """Whether a file that is there is a run's own output, which may be replaced.
 
-        It is if nobody has changed it since, or if it was just being written.
+        It is if nobody has changed it since, or if it was just being written; and if it was made
+        of the same file: another folder's photo of the same name is another photo.
         """
-        row = self.rows.get(job.name)
-        if row is None:
+        row, path = self.rows.get(job.name), self._within(target)
+        if row is None or row.get("source") != source_of(job):
             return False
-        if row["state"] == BEGUN:
+        if row["state"] == BEGUN and path in row["writing"]:
             return True
-        return row.get("outputs", {}).get(self._within(target)) == digest(target)
+        return path in row["outputs"] and row["outputs"][path]["sha256"] == digest(target)
 
-    def begin(self, job: Job, key: str) -> None:
+    def begin(self, job: Job, key: str, targets: Sequence[Path]) -> None:
         """To be called before anything is written."""
-        self._append(job, BEGUN, key=key)
+        self._append(job, BEGUN, key=key, writing=[self._within(p) for p in targets])
 
     def done(self, job: Job, key: str, written: Sequence[Path]) -> None:
-        self._append(job, DONE, key=key, outputs={self._within(p): digest(p) for p in written})
+        outputs = {self._within(p): {"bytes": size_of(p), "sha256": digest(p)} for p in written}
+        self._append(job, DONE, outputs, key=key, written=list(outputs))
 
     def fail(self, job: Job, reason: str) -> None:
         self._append(job, FAILED, reason=reason)
@@ -105,10 +116,13 @@ class Manifest:
     def _within(self, target: Path) -> str:
         return target.relative_to(self.folder).as_posix()
 
-    def _append(self, job: Job, state: str, **more: Any) -> None:
-        if outputs := self.rows.get(job.name, {}).get("outputs"):
-            more.setdefault("outputs", outputs)  # still the run's own, whatever comes now
-        row = {"name": job.name, "at": time.time(), "state": state, **more}
+    def _append(
+        self, job: Job, state: str, outputs: Mapping[str, Any] | None = None, **more: Any
+    ) -> None:
+        source, before = source_of(job), self.rows.get(job.name, {})
+        earlier = before["outputs"] if before.get("source") == source else {}  # still its own
+        row = {"name": job.name, "source": source, "at": time.time(), "state": state, **more}
+        row["outputs"] = {**earlier, **(outputs or {})}
         line = ("\n" * self.torn + json.dumps(row) + "\n").encode()
         with self.writing:
             try:
@@ -131,13 +145,14 @@ def claim(private: Path, shard: Shard) -> FileLock:
     """
     mine = FileLock(private / "{}-of-{}.lock".format(*shard))
     try:
-        mine.acquire(timeout=0)
-        for path in private.glob("*.lock"):
-            first, _, second = path.stem.partition("-of-")
-            theirs = int(first), int(second)
-            if theirs != shard and overlap(shard, theirs):
-                with FileLock(path).acquire(timeout=0):
-                    pass  # nobody holds it
+        with FileLock(private / "claim"):  # one looks at a time
+            mine.acquire(timeout=0)
+            for path in private.glob("*-of-*.lock"):
+                first, _, second = path.stem.partition("-of-")
+                theirs = int(first), int(second)
+                if theirs != shard and overlap(shard, theirs):
+                    with FileLock(path).acquire(timeout=0):
+                        pass  # nobody holds it
     except Timeout as error:
         mine.release()
         raise RestorekitError(
@@ -152,12 +167,27 @@ def overlap(a: Shard, b: Shard) -> bool:
 
 
 def rows_of(file: Path) -> Iterator[dict[str, Any]]:
-    """The whole rows of a manifest file."""
+    """The whole rows of a manifest file, in order even where the clock was set back."""
+    latest = 0.0
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         with contextlib.suppress(ValueError, TypeError, KeyError):
             row = json.loads(line)
-            if {"name", "at", "state"} <= set(row):
+            if {"name", "at", "state", "outputs"} <= set(row):
+                row["at"] = latest = max(latest, row["at"])
                 yield row
+
+
+def source_of(job: Job) -> str:
+    """Which file it is, wherever the command is given."""
+    return str(job.source.absolute()) if job.source else ""
+
+
+def size_of(path: Path) -> int | None:
+    """Bytes of a file; None where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def digest(path: Path) -> str:

@@ -110,6 +110,9 @@ def plan(
         jobs = [Job(inputs[0], selection.renamed(output), inputs[0].name, samples)]
         check(jobs, None)
         return Plan(jobs)
+    folders = (os.path.realpath(given) for given in inputs if given.is_dir())
+    if os.path.realpath(output) in folders:
+        raise RestorekitError(f"{output}: is an input itself; name another output folder")
     if output.exists() and not output.is_dir():
         raise RestorekitError(f"{output}: is a file; several photos need a folder as output")
     pairs: list[tuple[Path, str]] = []
@@ -126,6 +129,10 @@ def plan(
         for source, name in pairs
         if selection.matches(name)
     ]
+    if pairs and not wanted:
+        raise RestorekitError(
+            f"{inputs[0]}: none of {len(pairs)} photos is wanted; see --include and --exclude"
+        )
     check(wanted, output)  # over all shards, which may run at the same time
     return Plan([job for job in wanted if selection.in_shard(job.name)], output, problems)
 
@@ -140,7 +147,7 @@ def walk(folder: Path, output: Path, problems: list[str]) -> list[tuple[Path, st
 
     Links to folders are not followed. Folders that cannot be read are told in `problems`.
     """
-    skipped = output.resolve()
+    skipped = os.path.realpath(output)
 
     def unreadable(error: OSError) -> None:
         problems.append(
@@ -150,7 +157,9 @@ def walk(folder: Path, output: Path, problems: list[str]) -> list[tuple[Path, st
     found: list[tuple[Path, str]] = []
     for root, folders, files in os.walk(folder, onerror=unreadable):
         here = Path(root)
-        folders[:] = sorted(d for d in folders if d != PRIVATE and (here / d).resolve() != skipped)
+        folders[:] = sorted(
+            d for d in folders if d != PRIVATE and os.path.realpath(here / d) != skipped
+        )
         found += [
             (here / name, (here / name).relative_to(folder).as_posix())
             for name in sorted(files)
@@ -161,17 +170,18 @@ def walk(folder: Path, output: Path, problems: list[str]) -> list[tuple[Path, st
 
 def check(jobs: Sequence[Job], output: Path | None) -> None:
     """Raises RestorekitError where an original or another output would be overwritten."""
-    sources = {job.source.resolve() for job in jobs if job.source}
-    inside = None if output is None else output.resolve()
+    # realpath and not resolve, which raises where a link leads to itself
+    sources = {os.path.realpath(job.source) for job in jobs if job.source}
+    inside = None if output is None else os.path.realpath(output)
     takers: dict[str, Path | None] = {}
     for job in jobs:
         for target in job.targets:
-            place = target.resolve()
+            place = os.path.realpath(target)
             if place in sources:
                 raise RestorekitError(
                     f"{target}: is an input itself; name another output, originals are kept"
                 )
-            if inside is not None and not place.is_relative_to(inside):
+            if inside is not None and not Path(place).is_relative_to(inside):
                 raise RestorekitError(
                     f"{target}: a link leads it out of {output}; choose another output folder"
                 )

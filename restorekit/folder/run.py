@@ -6,9 +6,11 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence, Set
 from pathlib import Path
 from typing import Protocol
+
+import click
 
 from .. import images
 from ..errors import RestorekitError
@@ -25,8 +27,11 @@ class Engine(Protocol):
         ...
 
 
-def free_target(target: Path, on_exists: str) -> Path | None:
+def free_target(target: Path, on_exists: str, taken: Set[Path] = frozenset()) -> Path | None:
     """Where to write, given what to do with an existing file; None to skip it.
+
+    Args:
+        taken: where other photos of the run will be written.
 
     Raises:
         RestorekitError: if it exists and that is an error.
@@ -38,7 +43,7 @@ def free_target(target: Path, on_exists: str) -> Path | None:
     if on_exists == "error":
         raise RestorekitError(f"{target}: exists; use --on-exists overwrite, rename or skip")
     number = 1
-    while (other := target.with_stem(f"{target.stem}-{number}")).exists():
+    while (other := target.with_stem(f"{target.stem}-{number}")).exists() or other in taken:
         number += 1
     return other
 
@@ -62,9 +67,11 @@ class Runner:
         self.on_exists = on_exists
         self.manifest = manifest
         self.settings = fingerprint(shop) if manifest else ""
+        self.taken: set[Path] = set()
 
     def run(self, jobs: Sequence[Job], engine: Engine) -> Generator[Outcome]:
         """Restores every job; a failed one is recorded and reported, and the others go on."""
+        self.taken = {target for job in jobs for target in job.targets}
         with contextlib.closing(engine(self, jobs)) as outcomes:
             for outcome in outcomes:
                 if self.manifest and outcome.failure:
@@ -88,9 +95,10 @@ class Runner:
         targets = [
             target
             if self.manifest and target.exists() and self.manifest.owns(job, target)
-            else free_target(target, self.on_exists)
+            else free_target(target, self.on_exists, self.taken)
             for target in job.targets
         ]
+        self.taken.update(target for target in targets if target)
         if not any(targets):
             return Outcome(job, notes=("exists, skipped",), skipped=True)
         images.check_writable(job.target)
@@ -100,7 +108,8 @@ class Runner:
     def recorded(self, loaded: Loaded, write: Callable[[], Outcome]) -> Outcome:
         """Lets a job's pictures be written, and records it before and after."""
         if self.manifest:
-            self.manifest.begin(loaded.job, loaded.key)
+            targets = [target for target in loaded.targets if target]
+            self.manifest.begin(loaded.job, loaded.key, targets)
         outcome = write()
         if self.manifest:
             self.manifest.done(loaded.job, loaded.key, outcome.written)
@@ -110,20 +119,23 @@ class Runner:
         """Of a photo's content and all that decides what becomes of it."""
         task, options = self.shop.restorer.task, self.shop.options
         read = [job.source, *task.reads(job.name, **options)] if job.source else []
-        parts = [self.settings, *(digest(path) for path in read if path)]
+        parts = [self.settings, job.target.suffix, str(job.samples)]
+        parts += [digest(path) for path in read if path]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def fingerprint(shop: Workshop) -> str:
-    """Of the settings and the weights."""
+    """Of the settings and the weights. What lies at paths among them, a key has by content."""
     restorer, options, files = shop.restorer, shop.options, shop.files
+    paths = {option.name for option in restorer.task.options if isinstance(option.type, click.Path)}
     settings = {
         "task": restorer.task.name,
-        "options": {name: repr(value) for name, value in sorted(options.items())},
+        "options": {n: repr(v) for n, v in sorted(options.items()) if n not in paths},
         "recipe": dataclasses.asdict(restorer.recipe),
         "mode": restorer.mode,
         "seed": restorer.seed,
         "ensemble": restorer.ensemble,
+        "window": restorer.tile if restorer.prior.halo is None else None,  # tiles change nothing
         "precision": str(restorer.prior.precision),
         "files": [files.quality, files.bit_depth, files.strip_metadata],
         "prior": digest(restorer.prior_file),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import images
+from ..engine.sampler import Progress
 from ..errors import RestorekitError
 from ..restorer import Restorer
 from ..task import Result
@@ -80,6 +82,11 @@ class Restored:
     loaded: Loaded
     results: list[Result]
 
+    @property
+    def megapixels(self) -> float:
+        """Of all results together."""
+        return sum(r.pixels.shape[0] * r.pixels.shape[1] for r in self.results) / 1e6
+
 
 class Workshop:
     """A restorer at work on one photo after another, with what is the same for all of them.
@@ -102,6 +109,7 @@ class Workshop:
         self.options = options
         self.files = files
         self.progress = progress
+        self.stopping = threading.Event()  # set: what is being restored is dropped
 
     def read(self, loaded: Loaded) -> Loaded:
         """Decodes a photo, where there is one."""
@@ -110,7 +118,19 @@ class Workshop:
             return loaded
         photo = images.read(job.source, max_megapixels=self.files.max_megapixels)
         images.check_writable(job.target, photo)
+        if self.files.bit_depth == 16:  # so that what is restored has the finer steps
+            photo = photo.at_depth(np.uint16)
         return dataclasses.replace(loaded, photo=photo)
+
+    def _progress(self, job: Job) -> Progress:
+        shown = self.progress(job) if self.progress else None
+
+        def report(done: int, total: int) -> bool | None:
+            if self.stopping.is_set():
+                return False
+            return shown(done, total) if shown else None
+
+        return report
 
     def restore(self, job: Job, loaded: Loaded) -> Restored:
         """Every sample of a photo."""
@@ -123,7 +143,7 @@ class Workshop:
                     photo.alpha if photo else None,
                     name=job.name if job.source else "",  # without a source the seed decides
                     sample_number=number,
-                    progress=self.progress(job) if self.progress else None,
+                    progress=self._progress(job),
                     **self.options,
                 )
             except RestorekitError as error:
@@ -168,13 +188,15 @@ def pictures_of(
     """What goes where: one result; or several, their mean and deviation. None is left out."""
     pictures = [photo.with_pixels(r.pixels, alpha=r.alpha) for r in results]
     if len(results) > 1:
-        stack = np.stack([r.pixels for r in results]).astype(np.float32)
-        kind = results[0].pixels.dtype
-        deviation = stack.std(axis=0, ddof=1).mean(axis=2, keepdims=True) * CONTRAST
-        deviation = deviation.clip(0, photo.peak)
-        mean = stack.mean(axis=0)
-        if kind.kind == "u":
-            mean, deviation = np.rint(mean), np.rint(deviation)
-        pictures.append(photo.with_pixels(mean.astype(kind), alpha=results[0].alpha))
-        pictures.append(photo.with_pixels(deviation.astype(kind), alpha=None))
+        mean = np.empty_like(results[0].pixels)
+        deviation = np.empty_like(mean[..., :1])
+        for top in range(0, len(mean), 64):  # strips, as floats of all samples are large
+            rows = slice(top, top + 64)
+            stack = np.stack([r.pixels[rows] for r in results]).astype(np.float32)
+            spread = stack.std(axis=0, ddof=1).mean(axis=2, keepdims=True) * CONTRAST
+            for whole, values in ((mean, stack.mean(axis=0)), (deviation, spread)):
+                values = values.clip(0, photo.peak)
+                whole[rows] = np.rint(values) if mean.dtype.kind == "u" else values
+        pictures.append(photo.with_pixels(mean, alpha=results[0].alpha))
+        pictures.append(photo.with_pixels(deviation, alpha=None))
     return [(path, p) for path, p in zip(targets, pictures, strict=True) if path]

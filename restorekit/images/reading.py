@@ -40,7 +40,7 @@ def read(path: str | os.PathLike[str], *, max_megapixels: float = 178) -> Photo:
         if isinstance(error, RestorekitError):
             what = str(error)
         elif isinstance(error, Image.DecompressionBombError):
-            what = f"has more than {max_megapixels:g} megapixels; scale it down or crop it"
+            what = f"has more than {max_megapixels:g} megapixels; crop it, or see --max-megapixels"
         elif isinstance(error, UnidentifiedImageError):
             what = f"is damaged, or not an image; give one of {' '.join(KINDS)}"
         elif isinstance(error, OSError) and error.errno:
@@ -75,6 +75,8 @@ def _decode(file: BinaryIO, max_megapixels: float) -> Photo:
         raise RestorekitError(f"holds {frames} pictures, not one; extract the one to be restored")
 
     tags = getattr(image, "tag_v2", {})
+    if tags.get(TAG.NewSubfileType, 0) & 1:
+        raise RestorekitError("begins with a preview; extract the photo behind it")
     layout = str([tile.args for tile in image.tile])  # RGB;16B and the like, which the mode hides
     deep = ";16" in layout if image.format == "PNG" else 16 in tags.get(TAG.BitsPerSample, ())
     if image.mode in ("I", "F") or (image.mode.startswith("I;16") and not deep):
@@ -144,6 +146,9 @@ def _float_page(file: BinaryIO) -> tifffile.TiffPage | None:
 def _decode_floats(file: BinaryIO, page: tifffile.TiffPage, max_megapixels: float) -> Photo:
     if page.imagewidth * page.imagelength > max_megapixels * 1e6:
         raise Image.DecompressionBombError
+    if page.planarconfig == 2 or 1 in page.extrasamples:
+        what = "has floats in planes or with premultiplied alpha"
+        raise RestorekitError(f"{what}; save it as plain RGB")
     file.seek(0)
     with silence():  # OpenCV turns it upright
         read = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
@@ -160,9 +165,10 @@ def _decode_floats(file: BinaryIO, page: tifffile.TiffPage, max_megapixels: floa
     kept = {"icc_profile": tag(TAG.InterColorProfile), "xmp": tag(700)}
     metadata = tuple((k, bytes(v)) for k, v in kept.items() if v)
     dpi = None
-    if page.tags.get("XResolution") and tag(TAG.ResolutionUnit) == 2:
+    inches = {2: 1.0, 3: 2.54}.get(tag(TAG.ResolutionUnit))  # a unit: an inch or a centimetre
+    if page.tags.get("XResolution") and inches:
         (a, b), (c, d) = tag(TAG.XResolution), tag(TAG.YResolution)
-        dpi = a / b, c / d
+        dpi = inches * a / b, inches * c / d
     alpha = np.ascontiguousarray(samples[..., 3]) if samples.shape[2] == 4 else None
     return Photo(np.ascontiguousarray(samples[..., :3]), alpha, metadata, dpi)
 

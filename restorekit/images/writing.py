@@ -87,6 +87,8 @@ def write(
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
             file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # before its name says that it is whole
         temporary.replace(path)
     except Exception as error:
         what = f"cannot be written ({reason(error)}); check the free space, or write elsewhere"

@@ -1,0 +1,64 @@
+"""What became of the photos: printed as it comes, written into a report, and summed up."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from ..folder import Outcome
+
+
+class Tally:
+    """Tells of every outcome and counts.
+
+    Args:
+        report: gets a JSON line for each.
+        quiet: print failures only.
+    """
+
+    def __init__(self, report: TextIO | None, quiet: bool) -> None:
+        self.report, self.quiet = report, quiet
+        self.restored = self.skipped = self.failed = 0
+
+    def __call__(self, outcome: Outcome) -> None:
+        """Prints what was written, and to the standard error why not."""
+        state = "failed" if outcome.failure else "skipped" if outcome.skipped else "restored"
+        setattr(self, state, getattr(self, state) + 1)
+        if outcome.failure:
+            click.echo(f"failed: {outcome.failure}", err=True)
+        elif not self.quiet:
+            for note in outcome.notes:
+                click.echo(f"{outcome.job.name}: {note}", err=True)
+            for path in outcome.written:
+                click.echo(str(path))
+        self._row(
+            name=outcome.job.name,
+            input=str(outcome.job.source),
+            state=state,
+            outputs=[str(path) for path in outcome.written],
+            reason=outcome.failure,
+            notes=outcome.notes,
+            megapixels=round(outcome.megapixels, 4),
+            seconds=round(outcome.seconds, 4),
+            nfe=outcome.nfe,
+        )
+
+    def unreadable(self, problem: str) -> None:
+        """A folder whose photos are missing."""
+        self.failed += 1
+        click.echo(f"failed: {problem}", err=True)
+        self._row(name=problem.partition(":")[0], state="failed", reason=problem)
+
+    def sum_up(self) -> None:
+        """The last line."""
+        if self.failed or not self.quiet:
+            counts = f"{self.restored} restored, {self.skipped} skipped, {self.failed} failed"
+            click.echo(counts, err=True)
+
+    def _row(self, **row: Any) -> None:
+        if self.report is not None:
+            self.report.write(json.dumps(row) + "\n")
+            self.report.flush()
