@@ -49,6 +49,25 @@ def test_shared_noise_level_equals_one_for_each() -> None:
         torch.testing.assert_close(network(x, level), network(x, level.expand(2)))
 
 
+def test_a_network_is_told_no_level_that_it_never_heard() -> None:
+    """The nearest instead, whose answer counts for next to nothing where there is no noise."""
+    told = []
+
+    def network(x: torch.Tensor, log_noise: torch.Tensor) -> torch.Tensor:
+        told.append(float(log_noise.exp()))
+        return torch.ones_like(x)
+
+    denoiser = NetworkDenoiser(network, linear(), heard=(0.02, 2.0))  # type: ignore[arg-type]
+    x = torch.randn(1, 3, 8, 8, dtype=torch.float64)
+    for ratio, heard in ((0.001, 0.02), (0.3, 0.3), (40.0, 2.0)):
+        t = denoiser.schedule.time_for(ratio)
+        alpha = denoiser.schedule(t)[0]
+        x_0 = denoiser(alpha * x, t).x_0
+        assert told[-1] == pytest.approx(heard, rel=1e-6)
+        if ratio < 0.02:
+            torch.testing.assert_close(x_0, x, atol=0.1 * ratio, rtol=0)
+
+
 @pytest.mark.parametrize("name", list(PARAMETRISATIONS))
 def test_perfect_networks_predict_x_0(name: str) -> None:
     """A network that puts out the true target of its parametrisation gives the true x_0."""

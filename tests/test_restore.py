@@ -15,7 +15,7 @@ from restorekit_denoise.noise_level import estimate
 from skimage import data
 
 import restorekit
-from restorekit import RestorekitError, cli, images
+from restorekit import RestorekitError, cli, images, metrics, priors
 from restorekit.engine.sampler import Cancelled
 from restorekit.images import Photo
 
@@ -127,6 +127,17 @@ def test_denoising_gains(grey: bool) -> None:
     seen = noisy(clean)
     restored = restorekit.restore("denoise", seen, sigma=LEVEL)
     assert psnr(restored, clean) > psnr(seen, clean) + 4
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.5, 1.5, 5.0, 200.0])
+@pytest.mark.parametrize("prior", list(priors.shipped()))
+def test_no_noise_level_makes_a_photo_worse(prior: str, sigma: float) -> None:
+    """Also beyond those that the prior was trained at."""
+    clean = CAT[:64, :64] / 255
+    noisy = clean + sigma / 255 * np.random.default_rng(0).standard_normal(clean.shape)
+    restored = restorekit.restore("denoise", noisy, sigma=sigma / 255, prior=prior)
+    gain = metrics.psnr(restored, clean, 1.0) - metrics.psnr(noisy.clip(0, 1), clean, 1.0)
+    assert gain > -0.05
 
 
 def test_noise_levels_are_estimated_within_one_grey_level() -> None:

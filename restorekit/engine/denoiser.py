@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -87,6 +88,9 @@ class NetworkDenoiser(nn.Module):
         channels: of the pictures.
         bytes_per_pixel: what an evaluation takes, at its peak.
         window: side of the pictures it was trained on, for `Windowed`.
+        heard: the least and the largest noise-to-signal ratio that the network was trained at.
+            Beyond them it is told the nearest, since it may answer anything to a number that it
+            never heard. Below, what it would change counts by the share of the noise's variance.
     """
 
     def __init__(
@@ -101,6 +105,7 @@ class NetworkDenoiser(nn.Module):
         channels: int = 3,
         bytes_per_pixel: int = 1024,
         window: int = 256,
+        heard: tuple[float, float] = (0.0, math.inf),
     ) -> None:
         super().__init__()
         self.network = network
@@ -110,12 +115,14 @@ class NetworkDenoiser(nn.Module):
         self.precision = precision
         self.halo, self.multiple, self.channels = halo, multiple, channels
         self.bytes_per_pixel, self.window = bytes_per_pixel, window
+        self.heard = heard
 
     def forward(self, x_t: Tensor, t: Tensor) -> Prediction:
         ratio = self.schedule.noise_to_signal(t).clamp(min=1e-4).reshape(-1)
-        s = over(ratio, x_t)
+        least, most = self.heard
+        s = over(ratio.clamp(min=least), x_t)
         x = x_t / over(self.schedule(t)[0].reshape(-1), x_t)
-        log_noise = ratio.log().to(x_t.device, x_t.dtype)
+        log_noise = ratio.clamp(least, most).log().to(x_t.device, x_t.dtype)
         reduced = self.precision != torch.float32
         with torch.autocast(x_t.device.type, self.precision, enabled=reduced):
             out = self.network(x / (s**2 + self.sigma_data**2).sqrt(), log_noise).to(x_t.dtype)
@@ -123,7 +130,10 @@ class NetworkDenoiser(nn.Module):
         if out.shape[1] == 2 * x_t.shape[1]:
             out, fraction = out.chunk(2, dim=1)
             fraction = (fraction + 1) / 2
-        return Prediction(self.parametrise(out, x, s, self.sigma_data), fraction)
+        x_0 = self.parametrise(out, x, s, self.sigma_data)
+        if (ratio < least).any():
+            x_0 = torch.lerp(x, x_0, over((ratio / least).clamp(max=1) ** 2, x_t))
+        return Prediction(x_0, fraction)
 
     def variance(self, t: Tensor) -> Tensor:
         """(sigma_t / alpha_t)^2, which bounds it in every direction.

@@ -77,9 +77,13 @@ def load(
             network = UNet(UNetConfig(**described["network"]))
         weights = {name: tensor.float() for name, tensor in load_file(path).items()}
         network.load_state_dict(weights, assign=True)
+        training = described.get("training", {})
+        schedule = SCHEDULES[described["schedule"]]()
+        grid = schedule.noise_to_signal(torch.tensor([1 / schedule.T, 1.0])).tolist()
+        noise = training.get("noise") or grid
         denoiser = NetworkDenoiser(
             network,
-            SCHEDULES[described["schedule"]](),
+            schedule,
             described["parametrisation"],
             described["sigma_data"],
             precision=getattr(torch, precision),
@@ -87,7 +91,8 @@ def load(
             multiple=network.config.multiple,
             channels=network.config.channels,
             bytes_per_pixel=network.config.bytes_per_pixel,
-            window=int(described.get("training", {}).get("crop", 256)),
+            window=int(training.get("crop", 256)),
+            heard=(float(noise[0]), float(noise[-1])),
         )
         if not 0 < denoiser.sigma_data < float("inf"):
             raise ValueError("sigma_data is not a deviation")
