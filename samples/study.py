@@ -17,12 +17,13 @@ import torch
 
 from restorekit import priors
 from restorekit.engine.unet import UNet, UNetConfig
-from restorekit.training import settings
+from restorekit.training.presets import PRESETS
 from restorekit.training.trainer import train
 
 DESIGNS = {
     "full resolution, 32 to 256": UNetConfig(),
     "full resolution, 16 to 128": UNetConfig(widths=(16, 32, 64, 128)),
+    "full resolution, 24 to 192": UNetConfig(widths=(24, 48, 96, 192)),
     "full resolution, 32 to 256, blocks 1 1 2 4": UNetConfig(blocks=(1, 1, 2, 4)),
     "unshuffled by 2, 64 to 256": UNetConfig(widths=(64, 128, 256), unshuffle=2),
     "unshuffled by 2, 96 to 384": UNetConfig(widths=(96, 192, 384), unshuffle=2),
@@ -57,7 +58,7 @@ def drunet() -> UNet:
 def main() -> None:
     """Trains what is missing, then prints the table."""
     arguments = parser.parse_args()
-    preset = settings.PRESETS["photo-b"]
+    preset = PRESETS["photo-b"]
     yardstick = seconds_per_megapixel(drunet())
     heads = (
         "design",
