@@ -139,7 +139,7 @@ def test_what_is_lost_with_a_run_or_a_worker(
     worker.kill()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 3, err
-    assert "its worker died" in err and "11 restored, 0 skipped, 1 failed" in err
+    assert "its worker died" in err and " skipped, 1 failed" in err
     assert len(tree("ray")) == 11
     capfd.readouterr()
     assert run(f"{SLOW} --retry-failed") == 0, "here, this time"

@@ -26,7 +26,8 @@ LARGEST_HEADER = 16 * 2**20
 
 def shipped() -> dict[str, Path]:
     """Name and file of every prior that comes with the package."""
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
+    files = sorted(SHIPPED.glob("*.safetensors"), key=lambda path: path.stem)
+    return {path.stem: path for path in files}
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
