@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from .engine.denoiser import NetworkDenoiser
 
-# Measured on photos of 16 megapixels: pictures of the whole size, in float32, that are held at once
-STATES_ALONE, STATES_CONDITIONED = 5, 10  # by one evaluation of a prior, and by a method's steps
+# Measured on photos of 16 and 100 megapixels: pictures of the whole size, in float32, held at once
+STATES_ALONE, STATES_CONDITIONED = 4, 10  # by one evaluation of a prior, and by a method's steps
 SHARE = 0.5  # of the free memory that a tile's evaluation may take,
 LARGEST = 3e9  # and bytes; with larger ones the halos hardly cost less
 SMALLEST = 256  # side of tiles, pixels
