@@ -106,8 +106,8 @@ HOLE = {"hole_psnr", "baseline_hole_psnr"}
     [
         ("denoise clean --sigma 25", 1, set()),
         ("superres clean --scale 2 --steps 2", 4, set()),
-        ("inpaint clean --mask-kind random --coverage 0.3 --steps 2", 2, HOLE),
-        ("inpaint clean --mask-kind scratch --steps 2", 2, HOLE),
+        ("inpaint clean --mask-kind random --coverage 0.3 --steps 2", 4, HOLE),
+        ("inpaint clean --mask-kind scratch --steps 2", 4, HOLE),
     ],
 )
 def test_benchmark(
