@@ -22,7 +22,7 @@ from .engine.denoiser import Denoiser, NetworkDenoiser, Prediction
 from .engine.noise import Noise
 from .engine.operators import Grey
 from .engine.sampler import GRIDS, Progress, sample, times_for, travelling
-from .engine.wrappers import Ensemble, Guarded, Shared, Tiled, Windowed, out_of_memory
+from .engine.wrappers import Ensemble, Guarded, Shared, Tiled, Windowed, Wrapper, out_of_memory
 from .errors import RestorekitError
 from .images.photo import peak_of
 from .task import Picture, Problem, Recipe, Result, Task
@@ -257,20 +257,16 @@ def _tell_of_windows(prior: str, window: int) -> None:
     )
 
 
-class Counted:
+class Counted(Wrapper):
     """A denoiser that counts its evaluations."""
 
     def __init__(self, denoiser: Denoiser) -> None:
-        self.denoiser = denoiser
-        self.schedule = denoiser.schedule
+        super().__init__(denoiser)
         self.evaluations = 0
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
         self.evaluations += 1
         return self.denoiser(x_t, t)
-
-    def variance(self, t: Tensor) -> Tensor:
-        return self.denoiser.variance(t)
 
 
 def _in_colour(observation: Observation) -> Observation:

@@ -21,3 +21,10 @@ def one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, so that commands read as a user types them."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import shlex
 import struct
 import subprocess
 import sys
@@ -18,34 +17,14 @@ import pytest
 import torch
 from skimage import data
 
-from restorekit import cli, images, priors
+from restorekit import images, priors
 from restorekit.engine.operators import Resample
-from restorekit.images import Photo
 from restorekit.progress import Bar
 
+from .commands import run, save, tree
+
 CAT = data.chelsea()
-
-
-def run(command: str) -> int:
-    """The command line in this process, where torch is loaded already."""
-    return cli.main(shlex.split(command))
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, but a run's record: its name and what is in it."""
-    files = (p for p in folder.rglob("*") if p.is_file() and ".restorekit" not in p.parts)
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
-
-
-def save(path: str, pixels: np.ndarray, alpha: np.ndarray | None = None) -> None:
-    images.write(path, Photo(np.atleast_3d(pixels), alpha))
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Each test works in its own empty folder, so that commands read as a user types them."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("here")
 
 
 # --- Bad input --------------------------------------------------------------------------------

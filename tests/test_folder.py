@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import shlex
 import signal
 import subprocess
 import sys
@@ -17,32 +16,22 @@ import numpy as np
 import pytest
 from skimage import data
 
-from restorekit import cli, images
+from restorekit import images
 from restorekit.errors import RestorekitError
 from restorekit.folder import Manifest
 from restorekit.images import Photo
+
+from .commands import run, tree
 
 CAT = data.chelsea()
 NAMES = ["a.png", "b.jpg", "deep/c.png", "deep/er/d.tif", "deep/er/é -.webp", "-e.png"]
 
 
-def run(command: str) -> int:
-    return cli.main(shlex.split(command))
-
-
-def tree(folder: str) -> dict[str, bytes]:
-    """Every picture below a folder: its name and what is in it."""
-    files = (p for p in Path(folder).rglob("*") if p.is_file() and ".restorekit" not in p.parts)
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
-
-
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def photos(here: Path) -> None:
     """Each test works in its own folder, with a few photos in `in`."""
-    monkeypatch.chdir(tmp_path)
     for i, name in enumerate(NAMES):
         images.write(Path("in") / name, Photo(CAT[9 * i : 9 * i + 12, :14]))
-    return tmp_path
 
 
 def written(capfd: pytest.CaptureFixture[str]) -> list[str]:

@@ -20,12 +20,12 @@ import pytest
 import ray
 from skimage import data
 
-from restorekit import cli, images
+from restorekit import images
 from restorekit.errors import RestorekitError
 from restorekit.folder.share import Share, share
 from restorekit.images import Photo
 
-from .test_folder import tree
+from .commands import run, tree
 
 CAT = data.chelsea()
 NAMES = ["a.png", "b.jpg", "deep/c.tif", "d -é.webp"]
@@ -54,15 +54,10 @@ def cluster() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def photos(here: Path) -> None:
     """Each test works in its own folder, with a few photos in `in`."""
-    monkeypatch.chdir(tmp_path)
     for i, name in enumerate(NAMES):
         images.write(Path("in") / name, Photo(CAT[9 * i : 9 * i + 32, : 40 + i]))
-
-
-def run(command: str) -> int:
-    return cli.main(shlex.split(command))
 
 
 def test_the_same_files_by_the_real_command(cluster: dict[str, str]) -> None:

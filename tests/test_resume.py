@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 from skimage import data
 
-from restorekit import cli, images
+from restorekit import images
 from restorekit.folder import Job, Manifest
 from restorekit.images import Photo
+
+from . import commands
+from .commands import run
 
 CAT = data.chelsea()
 
 
-def run(command: str) -> int:
-    return cli.main(shlex.split(command))
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def save(path: str, top: int = 0) -> None:
-    images.write(path, Photo(CAT[top : top + 12, :14]))
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    commands.save(path, CAT[top : top + 12, :14])
 
 
 def test_another_card_with_the_same_names_replaces_nothing(

@@ -19,7 +19,18 @@ from .schedule import Schedule
 log = logging.getLogger(__name__)
 
 
-class Tiled:
+class Wrapper:
+    """What all of them share with the denoiser inside."""
+
+    def __init__(self, denoiser: Denoiser) -> None:
+        self.denoiser = denoiser
+        self.schedule: Schedule = denoiser.schedule
+
+    def variance(self, t: Tensor) -> Tensor:
+        return self.denoiser.variance(t)
+
+
+class Tiled(Wrapper):
     """Evaluates a local denoiser tile by tile: the same numbers, with memory bounded by the tile.
 
     Where memory runs out all the same, tiles get smaller and the evaluation starts again.
@@ -35,11 +46,8 @@ class Tiled:
     def __init__(self, denoiser: Denoiser, tile: int, halo: int, multiple: int) -> None:
         if tile < 1 or tile % multiple or halo % multiple:
             raise ValueError(f"tile and halo must be multiples of {multiple}")
-        self.denoiser, self.tile, self.halo, self.multiple = denoiser, tile, halo, multiple
-        self.schedule: Schedule = denoiser.schedule
-
-    def variance(self, t: Tensor) -> Tensor:
-        return self.denoiser.variance(t)
+        super().__init__(denoiser)
+        self.tile, self.halo, self.multiple = tile, halo, multiple
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
         while True:
@@ -76,7 +84,7 @@ class Tiled:
         return slice(low, high), slice(first - low, end - low)
 
 
-class Windowed:
+class Windowed(Wrapper):
     """Evaluates a global denoiser in overlapping windows of a size it knows, blended.
 
     Every evaluation is blended, not the sampled pictures, so that the windows agree with each
@@ -91,11 +99,8 @@ class Windowed:
     def __init__(self, denoiser: Denoiser, window: int, overlap: int) -> None:
         if not 0 <= overlap < window:
             raise ValueError("windows must overlap by less than their side")
-        self.denoiser, self.window, self.overlap = denoiser, window, overlap
-        self.schedule: Schedule = denoiser.schedule
-
-    def variance(self, t: Tensor) -> Tensor:
-        return self.denoiser.variance(t)
+        super().__init__(denoiser)
+        self.window, self.overlap = window, overlap
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
         height, width = x_t.shape[-2:]
@@ -146,7 +151,7 @@ class Asked:
         return (a.shape[1:], a.dtype, a.device) == (b.shape[1:], b.dtype, b.device)
 
 
-class Shared:
+class Shared(Wrapper):
     """One denoiser for several threads: what they ask meanwhile, in one shape, is one batch.
 
     Nobody waits for a batch to fill. While one is evaluated further questions come together, and
@@ -157,13 +162,10 @@ class Shared:
     """
 
     def __init__(self, denoiser: Denoiser, largest: int = 8) -> None:
-        self.denoiser, self.largest = denoiser, largest
-        self.schedule: Schedule = denoiser.schedule
+        super().__init__(denoiser)
+        self.largest = largest
         self.waiting: list[Asked] = []
         self.queueing, self.evaluating = threading.Lock(), threading.Lock()
-
-    def variance(self, t: Tensor) -> Tensor:
-        return self.denoiser.variance(t)
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
         mine = Asked(x_t, t)
@@ -209,18 +211,15 @@ class Shared:
         return [self.denoiser(a.x_t, a.t) for a in batch]
 
 
-class Guarded:
+class Guarded(Wrapper):
     """Evaluates those of a batch again in float32 where reduced precision gave NaN or infinity."""
 
     def __init__(self, denoiser: NetworkDenoiser) -> None:
-        self.denoiser = denoiser
+        super().__init__(denoiser)
+        self.reduced = denoiser.precision
         self.exact = copy.copy(denoiser)  # shares the weights, which are float32
         self.exact.precision = torch.float32
-        self.schedule = denoiser.schedule
         self.warned = False
-
-    def variance(self, t: Tensor) -> Tensor:
-        return self.denoiser.variance(t)
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
         p = self.denoiser(x_t, t)
@@ -228,7 +227,7 @@ class Guarded:
         if not wrong.any():
             return p
         if not self.warned:
-            log.warning("%s overflowed; evaluating again in float32", self.denoiser.precision)
+            log.warning("%s overflowed; evaluating again in float32", self.reduced)
             self.warned = True
         again = self.exact(x_t[wrong], t.reshape(-1).expand(len(x_t)).to(wrong.device)[wrong])
         p.x_0[wrong] = again.x_0
@@ -237,19 +236,12 @@ class Guarded:
         return p
 
 
-class Ensemble:
+class Ensemble(Wrapper):
     """Self-ensemble: the mean answer over the eight flips and quarter turns of the picture.
 
     What a network answers should turn with the picture; averaging takes out the part of its error
     that does not (Timofte et al. 2016, section 3.5). Costs eight evaluations.
     """
-
-    def __init__(self, denoiser: Denoiser) -> None:
-        self.denoiser = denoiser
-        self.schedule = denoiser.schedule
-
-    def variance(self, t: Tensor) -> Tensor:
-        return self.denoiser.variance(t)
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
         x_0 = torch.zeros_like(x_t)
