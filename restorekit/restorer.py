@@ -22,7 +22,8 @@ from .engine.denoiser import Denoiser, NetworkDenoiser, Prediction
 from .engine.noise import Noise
 from .engine.operators import Grey
 from .engine.sampler import GRIDS, Progress, sample, times_for, travelling
-from .engine.wrappers import Ensemble, Guarded, Shared, Tiled, Windowed, Wrapper, out_of_memory
+from .engine.symmetry import MIRROR, SQUARE, Ensemble, Turning
+from .engine.wrappers import Guarded, Shared, Tiled, Windowed, Wrapper, out_of_memory
 from .errors import RestorekitError
 from .images.photo import peak_of
 from .task import Picture, Problem, Recipe, Result, Task
@@ -52,7 +53,8 @@ class Choices:
         precision: of the network: float32, bfloat16 or float16.
         tile: side of the tiles or windows that large photos are evaluated in; None: from the free
             memory, or what the prior was trained on.
-        ensemble: ask the prior about all eight flips and quarter turns, and take the mean.
+        ensemble: ask the prior about every flip and quarter turn that it was trained on, each time,
+            and take the mean; else one after the other.
     """
 
     mode: str = "fidelity"
@@ -104,6 +106,7 @@ class Restorer:
         self.prior_name = choices.prior or task.prior
         self.prior_file = find_prior(self.prior_name)
         self.prior = _load(self.prior_file, self.device, choices.precision)
+        self.motions = SQUARE if self.prior.turned else MIRROR
         self.at_once = AT_ONCE.get(self.device.type, 1)
         self.evaluated: Denoiser = self.prior
         if self.prior.precision != torch.float32:
@@ -207,7 +210,8 @@ class Restorer:
             Degradation(degradation.operator.to(self.device), degradation.sigma),
         )
         try:
-            posterior = self.method(Ensemble(counted) if self.ensemble else counted, there)
+            asked = (Ensemble if self.ensemble else Turning)(counted, self.motions)
+            posterior = self.method(asked, there)
         except ValueError as error:
             raise RestorekitError(str(error)) from error
         x_0 = sample(

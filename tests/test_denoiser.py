@@ -194,16 +194,36 @@ def test_hybrid_trains_the_variance_without_touching_the_mean() -> None:
         losses.hybrid(plain, x_0, t, eps)
 
 
-def test_log_v_is_psnr_at_low_noise_and_squared_error_at_high() -> None:
-    prior = GaussianPrior(torch.zeros(1, 1, 4, 4), 0.3)
-    x_0, eps = torch.randn(8, 1, 4, 4), torch.randn(8, 1, 4, 4)
+def test_root_v_is_psnr_at_low_noise_and_squared_error_at_high() -> None:
+    prior = GaussianPrior(torch.zeros(1, 1, 8, 8), 0.3)
+    x_0, eps = torch.randn(8, 1, 8, 8), torch.randn(8, 1, 8, 8)
 
     def both(ratio: float) -> tuple[torch.Tensor, torch.Tensor]:
         t = linear().time_for(torch.full((8,), ratio))
-        return losses.log_v(prior, x_0, t, eps), losses.v(prior, x_0, t, eps)
+        return losses.root_v(prior, x_0, t, eps), losses.v(prior, x_0, t, eps)
 
     high, squared = both(100.0)
     torch.testing.assert_close(high, squared, rtol=1e-2, atol=0)
     low, squared = both(0.02)
     gaps = (low - squared.log()).double()
     assert gaps.std() < 1e-2 * low.std(), "differs from the log of the error by a constant"
+
+
+def test_root_v_takes_the_root_of_each_block() -> None:
+    """A block with four times the error counts twice, and so do pixels beyond the last block."""
+    said = torch.zeros(1, 3, 8, 20)
+    said[..., :8], said[..., 8:] = 0.5, 0.25
+
+    class Constant:
+        schedule = linear()
+
+        def __call__(self, x_t: torch.Tensor, t: torch.Tensor) -> Prediction:
+            return Prediction(said)
+
+    t = linear().time_for(torch.tensor([0.02]))
+    found = losses.root_v(Constant(), torch.zeros_like(said), t, torch.zeros_like(said))
+    weight = losses.v_weight(linear().noise_to_signal(t), 1.0)
+    errors = torch.tensor([0.5, 0.25, 0.25], dtype=torch.float64) ** 2 * weight
+    c = 1e-3 + 0.05 * 0.02**2
+    expected = 2 * (1 + c) * (1 + errors / c).sqrt().mean().log()
+    torch.testing.assert_close(found.double(), expected[None], rtol=1e-4, atol=0)

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import logging
+import math
 import os
 import shutil
 import subprocess
@@ -90,9 +91,11 @@ def test_noise_levels_are_as_set() -> None:
 
     many = Settings(batch=1000)
     ratio = linear().noise_to_signal(draw_times(many, linear(), 5))
-    low, middle, high = many.noise
-    assert ratio.min() >= low * 0.99 and ratio.max() <= high * 1.01
-    assert (ratio < middle).double().mean() == pytest.approx(many.focus, abs=2e-3)
+    lowest, low, high, highest = many.noise
+    assert ratio.min() >= lowest * 0.99 and ratio.max() <= highest * 1.01
+    rest = (1 - many.focus) * math.log(high / low) / math.log(highest / lowest)
+    inside = ((ratio > low) & (ratio < high)).double().mean()
+    assert inside == pytest.approx(many.focus + rest, abs=2e-3)
     plain = Settings(batch=1000, noise=())
     assert torch.equal(draw_times(plain, linear(), 5), torch.arange(1, 1001).double() / 1000)
 

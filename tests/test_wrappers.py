@@ -11,8 +11,9 @@ import torch
 
 from restorekit.engine.denoiser import NetworkDenoiser, Prediction
 from restorekit.engine.schedule import linear
+from restorekit.engine.symmetry import MIRROR, SQUARE, Ensemble, Motion, Turning
 from restorekit.engine.unet import UNetConfig
-from restorekit.engine.wrappers import Ensemble, Guarded, Shared, Tiled, Windowed
+from restorekit.engine.wrappers import Guarded, Shared, Tiled, Windowed
 
 from .networks import LOCAL, random_network
 
@@ -165,6 +166,26 @@ def test_an_ensemble_turns_with_the_picture() -> None:
     found = Ensemble(Affine())(x, t)
     torch.testing.assert_close(found.x_0, 0.5 * x + 1)
     torch.testing.assert_close(found.variance_fraction, x**2)
+
+
+@pytest.mark.parametrize("motions", [MIRROR, SQUARE])
+def test_turning_asks_one_after_the_other_what_an_ensemble_asks_at_once(
+    motions: tuple[Motion, ...],
+) -> None:
+    config = UNetConfig(widths=(4, 6), blocks=1, learned_variance=True)
+    denoiser = NetworkDenoiser(random_network(config), linear())
+    x = torch.randn(1, 3, 16, 24, dtype=torch.float64)
+    t = torch.tensor(0.4)
+    turning = Turning(denoiser, motions)
+    with torch.inference_mode():
+        mean = Ensemble(denoiser, motions)(x, t)
+        answers = [turning(x, t) for _ in motions]
+        torch.testing.assert_close(answers[0].x_0, denoiser(x, t).x_0)  # first as it stands
+        torch.testing.assert_close(turning(x, t).x_0, answers[0].x_0)  # and round again
+    for name in ("x_0", "variance_fraction"):
+        several = torch.stack([getattr(p, name) for p in answers])
+        torch.testing.assert_close(several.mean(0), getattr(mean, name))
+        assert (several.diff(dim=0).abs().amax((1, 2, 3, 4)) > 1e-6).all()
 
 
 @pytest.mark.parametrize("tile", [16, 32])

@@ -62,7 +62,7 @@ def common_options(task: Task) -> list[click.Parameter]:
         click.Option(
             ["--ensemble"],
             **FLAG,
-            help="Average the prior over 8 flips and turns: a little better, 8 times the cost.",
+            help="Average the prior over its 8 flips and turns: a little better, 8 times the cost.",
         ),
         click.Option(
             ["--tile"],

@@ -91,6 +91,7 @@ class NetworkDenoiser(nn.Module):
         heard: the least and the largest noise-to-signal ratio that the network was trained at.
             Beyond them it is told the nearest, since it may answer anything to a number that it
             never heard. Below, what it would change counts by the share of the noise's variance.
+        turned: whether it was trained on pictures in quarter turns too, besides mirrored ones.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class NetworkDenoiser(nn.Module):
         bytes_per_pixel: int = 1024,
         window: int = 256,
         heard: tuple[float, float] = (0.0, math.inf),
+        turned: bool = True,
     ) -> None:
         super().__init__()
         self.network = network
@@ -115,7 +117,7 @@ class NetworkDenoiser(nn.Module):
         self.precision = precision
         self.halo, self.multiple, self.channels = halo, multiple, channels
         self.bytes_per_pixel, self.window = bytes_per_pixel, window
-        self.heard = heard
+        self.heard, self.turned = heard, turned
 
     def forward(self, x_t: Tensor, t: Tensor) -> Prediction:
         ratio = self.schedule.noise_to_signal(t).clamp(min=1e-4).reshape(-1)

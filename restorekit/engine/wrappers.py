@@ -234,29 +234,3 @@ class Guarded(Wrapper):
         if p.variance_fraction is not None and again.variance_fraction is not None:
             p.variance_fraction[wrong] = again.variance_fraction
         return p
-
-
-class Ensemble(Wrapper):
-    """Self-ensemble: the mean answer over the eight flips and quarter turns of the picture.
-
-    What a network answers should turn with the picture; averaging takes out the part of its error
-    that does not (Timofte et al. 2016, section 3.5). Costs eight evaluations.
-    """
-
-    def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
-        x_0 = torch.zeros_like(x_t)
-        fraction: Tensor | None = None
-        for flipped in (False, True):
-            for turns in range(4):
-                seen = x_t.flip(-1) if flipped else x_t
-                p = self.denoiser(seen.rot90(turns, (-2, -1)), t)
-                x_0 += _turned_back(p.x_0, turns, flipped)
-                if p.variance_fraction is not None:
-                    back = _turned_back(p.variance_fraction, turns, flipped)
-                    fraction = back if fraction is None else fraction + back
-        return Prediction(x_0 / 8, None if fraction is None else fraction / 8)
-
-
-def _turned_back(x: Tensor, turns: int, flipped: bool) -> Tensor:
-    x = x.rot90(-turns, (-2, -1))
-    return x.flip(-1) if flipped else x

@@ -94,6 +94,7 @@ def load(
             bytes_per_pixel=network.config.bytes_per_pixel,
             window=int(training.get("crop", 256)),
             heard=(float(noise[0]), float(noise[-1])),
+            turned=bool(training.get("rotate", True)),
         )
         if not 0 < denoiser.sigma_data < float("inf"):
             raise ValueError("sigma_data is not a deviation")

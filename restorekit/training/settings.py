@@ -23,9 +23,9 @@ class Settings:
         network: the U-Net.
         schedule, parametrisation, objective: names of the engine's.
         sigma_data: standard deviation of the pixels on [-1, 1].
-        noise: noise-to-signal ratios, log-uniform from the first to the second with the
-            probability `focus`, else from the second to the third; empty draws the times
-            uniformly from the schedule's grid instead, as the bound wants them.
+        noise: four rising noise-to-signal ratios, log-uniform between the middle two with the
+            probability `focus`, else between the outer two; empty draws the times uniformly
+            from the schedule's grid instead, as the bound wants them.
         crop: side of the training crops, pixels.
         scales: the photos are seen reduced by these factors (area averaging), each as often.
         grey: share of crops turned grey, so that the prior knows black-and-white photos.
@@ -47,10 +47,10 @@ class Settings:
     network: UNetConfig = field(default_factory=UNetConfig)
     schedule: str = "linear"
     parametrisation: str = "v"
-    objective: str = "log_v"
+    objective: str = "root_v"
     sigma_data: float = 0.5
-    noise: tuple[float, ...] = (0.01, 1.2, 150.0)
-    focus: float = 0.85
+    noise: tuple[float, ...] = (0.005, 0.03, 0.6, 150.0)
+    focus: float = 0.75
     crop: int = 64
     scales: tuple[float, ...] = (1.0, 0.75, 0.5)
     grey: float = 0.1
@@ -111,8 +111,8 @@ class Settings:
         for name in ("grey", "shuffle", "held_out", "jitter", "ema"):
             if not 0 <= getattr(self, name) <= 1:
                 raise RestorekitError(f"{name} must lie in 0..1")
-        if len(self.noise) not in (0, 3) or list(self.noise) != sorted(set(self.noise)):
-            raise RestorekitError("noise must be three rising numbers, or [] for grid times")
+        if len(self.noise) not in (0, 4) or list(self.noise) != sorted(set(self.noise)):
+            raise RestorekitError("noise must be four rising numbers, or [] for grid times")
         for name in ("batch", "accumulate", "steps", "crop", "rate", "sigma_data", "focus"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or value <= 0:

@@ -215,10 +215,10 @@ def draw_times(settings: Settings, schedule: Schedule, seed: int) -> Tensor:
     u = (torch.arange(settings.batch) + offsets) / settings.batch
     if not settings.noise:
         return (u * schedule.T).floor().add(1).clamp(max=schedule.T) / schedule.T
-    low, middle, high = (math.log(s) for s in settings.noise)
+    lowest, low, high, highest = (math.log(s) for s in settings.noise)
     near = u / settings.focus
     far = (u - settings.focus) / max(1 - settings.focus, 1e-9)
-    ratio = torch.where(near < 1, low + near * (middle - low), middle + far * (high - middle))
+    ratio = torch.where(near < 1, low + near * (high - low), lowest + far * (highest - lowest))
     return schedule.time_for(ratio.exp())
 
 
