@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,16 @@ def test_unusable_files_are_named_and_passed_over(
     assert not caplog.messages, "the second time nothing is decoded"
     with pytest.raises(RestorekitError, match="no usable photo"):
         Photos(photos, tmp_path / "other", 5000)
+
+
+def test_runs_that_start_together_decode_once(
+    photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ThreadPoolExecutor() as pool, caplog.at_level(logging.WARNING):
+        one, other = pool.map(lambda _: Photos(photos, tmp_path, 32), range(2))
+    assert one.train == other.train
+    assert sum("broken.png" in message for message in caplog.messages) == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["index.json", "lock", "pixels"]
 
 
 def test_batches_follow_from_their_number(photos: Path, tmp_path: Path) -> None:
@@ -230,6 +241,18 @@ def command(run: Path, photos: Path, *more: str) -> list[str]:
 def losses_of(run: Path) -> list[tuple[int, float]]:
     rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     return [(row["step"], row["loss"]) for row in rows if "loss" in row]
+
+
+def test_one_training_at_a_time_works_on_a_run(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    words = command(run, photos)[2:]
+    with Run(run).alone():
+        assert cli.main(words) == 1
+    assert "another training" in capsys.readouterr().err
+    assert not (run / "settings.json").exists()
+    assert cli.main(words) == 0
 
 
 def test_kill_9_and_two_processes_give_the_same_losses(photos: Path, tmp_path: Path) -> None:

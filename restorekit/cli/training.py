@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 from pathlib import Path
 
 import click
@@ -73,7 +75,8 @@ def train(
     if data is None:
         raise RestorekitError("give a folder of photos to train on")
     settings = presets.read(preset, config, presets.parse_changes(changes))
-    with TrainingBar(quiet) as bar:
+    chief = os.environ.get("RANK", "0") == "0"
+    with Run(output).alone() if chief else contextlib.nullcontext(), TrainingBar(quiet) as bar:
         written = trainer.train(
             settings,
             data,

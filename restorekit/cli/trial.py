@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from ..errors import RestorekitError
+from ..files import write
 from ..task import Task
 from .common import FLAG, PATH, choices_from, common_options
 
@@ -60,20 +60,8 @@ def trial_command(task: Task) -> click.Command:
             show("mean", mean, mean["seconds_per_megapixel"])
             click.echo(f"network evaluations (NFE) per photo: {report['nfe']}")
         if json_file is not None:
-            write_text(json_file, json.dumps(report, indent=1, default=str) + "\n")
+            write(json_file, json.dumps(report, indent=1, default=str) + "\n")
 
     return click.Command(
         task.name, params=params, callback=command, help=f"Try on clean photos: {task.summary}"
     )
-
-
-def write_text(path: Path, text: str) -> None:
-    """Whole or not at all. Raises RestorekitError if it cannot be written."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise RestorekitError(f"{path}: {error.strerror}; choose another file") from error

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RestorekitError
+from ..files import write
 
 if TYPE_CHECKING:
     import torch
@@ -115,6 +116,4 @@ def save(path: Path, state: dict[str, torch.Tensor], described: dict[str, Any]) 
     from safetensors.torch import save as serialise
 
     tensors = {name: t.detach().to("cpu", torch.float16).contiguous() for name, t in state.items()}
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(serialise(tensors, {KEY: json.dumps(described, sort_keys=True)}))
-    part.replace(path)
+    write(path, serialise(tensors, {KEY: json.dumps(described, sort_keys=True)}))

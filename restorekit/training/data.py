@@ -19,10 +19,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from .. import images
 from ..errors import RestorekitError
+from ..files import whole, write
 from .settings import Settings
 
 log = logging.getLogger(__name__)
@@ -66,7 +68,8 @@ def build_cache(
     """Decodes every photo below `folder`, at every scale, into `cache`; or finds it done.
 
     Too small, unreadable and duplicate files are named in a warning and left out. Whether a
-    file is held out follows from its content alone.
+    file is held out follows from its content alone. Another run that is building the same
+    cache is waited for.
 
     Raises:
         RestorekitError: if no usable photo remains.
@@ -79,15 +82,31 @@ def build_cache(
         json.dumps([Entry.__match_args__, stamp, scales, held_out, smallest]).encode()
     ).hexdigest()
     index = cache / "index.json"
-    if index.exists():
-        saved = json.loads(index.read_text())
-        if saved["key"] == key:
-            return [Entry(*values) for values in saved["entries"]]
     cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / "lock"):
+        if index.exists():
+            saved = json.loads(index.read_text())
+            if saved["key"] == key:
+                return [Entry(*values) for values in saved["entries"]]
+        with whole(cache / "pixels") as part:
+            entries = decode_into(part, files, scales, held_out, smallest)
+            if not entries:
+                raise RestorekitError(
+                    f"{folder}: no usable photo of at least {smallest} pixels a side"
+                )
+        rows = [dataclasses.astuple(e) for e in entries]
+        write(index, json.dumps({"key": key, "entries": rows}))
+    return entries
+
+
+def decode_into(
+    pixels_file: Path, files: list[Path], scales: tuple[float, ...], held_out: float, smallest: int
+) -> list[Entry]:
+    """Appends the pixels of every usable photo at every scale; says what is where."""
     entries: list[Entry] = []
     seen: dict[str, Path] = {}
     offset = 0
-    with open(cache / "pixels.part", "wb") as out:
+    with open(pixels_file, "wb") as out:
         for path, pixels in decoded(files):
             digest = hashlib.sha256(pixels.tobytes()).hexdigest()
             if digest in seen:
@@ -106,13 +125,6 @@ def build_cache(
                 out.write(np.ascontiguousarray(small).tobytes())
                 entries.append(Entry(len(seen), scale, offset, height, width, aside))
                 offset += small.size
-    if not entries:
-        raise RestorekitError(f"{folder}: no usable photo of at least {smallest} pixels a side")
-    (cache / "pixels.part").replace(cache / "pixels")
-    rows = [dataclasses.astuple(e) for e in entries]
-    part = cache / "index.part"
-    part.write_text(json.dumps({"key": key, "entries": rows}))
-    part.replace(index)
     return entries
 
 

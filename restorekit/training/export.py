@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import priors
 from ..errors import RestorekitError
+from ..files import write
 from . import card
 from .run import Run
 
@@ -50,5 +51,5 @@ def export(run: Run, name: str = "prior", data: Path | None = None) -> Path:
             rows = csv.DictReader(file, delimiter="\t")
             described["licences"] = dict(Counter(row["licence"] for row in rows).most_common())
     priors.save(run.weights, saved["averaged"], described)
-    run.card.write_text(card.text(described, settings), encoding="utf-8")
+    write(run.card, card.text(described, settings))
     return run.weights

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from ..errors import RestorekitError
+from ..files import whole, write
 from .settings import Settings
 
 Report = Callable[[dict[str, Any]], None]
@@ -48,6 +50,18 @@ class Run:
                 found = row if "psnr_25" in row else found
         return {key: value for key, value in found.items() if key != "step"}
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Raises RestorekitError if another training is at work on the run."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.folder / "lock", timeout=0):
+                yield
+        except Timeout as error:
+            raise RestorekitError(
+                f"{self.folder}: another training is at work on it; wait, or take a new folder"
+            ) from error
+
     def check(self, settings: Settings) -> None:
         """Raises RestorekitError if this is a run of other settings."""
         if (self.folder / "settings.json").exists() and self.settings != settings:
@@ -59,13 +73,12 @@ class Run:
     def begin(self, settings: Settings) -> None:
         """Writes the settings down."""
         text = json.dumps(settings.as_dict(), indent=2) + "\n"
-        write(self.folder / "settings.json", text.encode())
+        write(self.folder / "settings.json", text)
 
     def save(self, state: dict[str, Any]) -> None:
         """Replaces the checkpoint."""
-        part = self.checkpoint.with_suffix(".part")
-        torch.save(state, part)
-        part.replace(self.checkpoint)
+        with whole(self.checkpoint) as part, open(part, "wb") as file:
+            torch.save(state, file)
 
     def load(self, device: str) -> dict[str, Any]:
         """The checkpoint. Raises RestorekitError if it cannot be read."""
@@ -94,7 +107,7 @@ class Log:
                 with contextlib.suppress(ValueError):
                     if json.loads(line)["step"] <= step:
                         kept.append(line + "\n")
-        write(path, "".join(kept).encode())
+        write(path, "".join(kept))
         self.file = open(path, "a")  # noqa: SIM115 - open for the whole run
         self.report = report
         self.board: Any = None
@@ -117,10 +130,3 @@ class Log:
         self.file.close()
         if self.board is not None:
             self.board.close()
-
-
-def write(path: Path, data: bytes) -> None:
-    """Whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(data)
-    part.replace(path)
