@@ -111,7 +111,7 @@ def bits(
 
     Args:
         prior: a weights file.
-        terms: of the bound's T that are evaluated, evenly spread; more make it more exact.
+        terms: of the bound's T that are evaluated; more make it more exact.
         limit: how many pictures at most, evenly spread over the sorted files.
 
     Raises:
@@ -125,8 +125,11 @@ def bits(
     from .units import to_engine
 
     side = int(priors.read_metadata(prior).get("training", {}).get("crop", 64))
+    if not folder.is_dir():
+        raise RestorekitError(f"{folder}: not a folder; give a folder of pictures")
     files = images.below(folder)
-    files = files[:: max(1, len(files) // limit)][:limit] if limit else files
+    if limit is not None and limit < len(files):
+        files = [files[i * len(files) // limit] for i in range(limit)]
     denoiser = priors.load(prior, device, precision)
     found = []
     for first in range(0, len(files), batch):

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -109,17 +110,25 @@ class TrainingBar(_Shown):
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
+        self.latest: dict[str, Any] = {}
         if not quiet and sys.stderr.isatty():
             self.bar = click.progressbar(
-                length=self.WHOLE, label="training", file=sys.stderr, item_show_func=self._shown
+                length=self.WHOLE,
+                label="training",
+                file=sys.stderr,
+                show_eta=False,
+                item_show_func=self._shown,
             )
 
     def __call__(self, row: dict[str, Any]) -> None:
         if self.quiet:
             return
         if self.bar is not None and "progress" in row:
-            self.bar.update(round(self.WHOLE * row["progress"]) - self.bar.pos, row)
+            self.latest |= row
+            self.bar.update(round(self.WHOLE * row["progress"]) - self.bar.pos, self.latest)
             return
+        if "progress" in row and "loss" not in row:
+            return  # for bars alone
         lead = "\r\033[K" if self.bar is not None else ""
         click.echo(lead + "  ".join(f"{k} {v:.5g}" for k, v in row.items()), err=True)
 
@@ -127,6 +136,10 @@ class TrainingBar(_Shown):
     def _shown(row: dict[str, Any] | None) -> str | None:
         if row is None:
             return None
-        return (
-            f"step {row['step']}  loss {row['loss']:.4f}  {row['images_per_second']:.0f} images/s"
-        )
+        shown = f"step {row['step']}"
+        if "loss" in row:
+            shown += f"  loss {row['loss']:.4f}  {row['images_per_second']:.0f} images/s"
+        if row["progress"]:  # by the time trained in all, so that resumed runs tell it right
+            left = row["elapsed"] * (1 - row["progress"]) / row["progress"]
+            shown += f"  {timedelta(seconds=round(left))} left"
+        return shown

@@ -20,7 +20,7 @@ from restorekit.benchmark import benchmark
 from restorekit.restorer import Choices, Restorer
 from restorekit.task import Task, resolve
 
-EVALUATIONS = {"heun": 2, "snore": 2}  # of one step; 1 for all others
+EVALUATIONS = {"heun": 2, "snore": 2}  # of one step, at most; 1 for all others
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("task")
@@ -42,7 +42,8 @@ parser.add_argument("--end", nargs="+", type=float)
 def score(
     task: Task, arguments: argparse.Namespace, options: dict[str, Any], **recipe: Any
 ) -> float:
-    """The mean score with a changed recipe."""
+    """The mean score with a changed recipe; None in it leaves the task's own."""
+    recipe = {name: value for name, value in recipe.items() if value is not None}
     restorer = Restorer(
         task, Choices(arguments.mode, prior=arguments.prior, precision=arguments.precision)
     )
@@ -88,7 +89,8 @@ def main() -> None:
                 (score(task, arguments, options, **shared, start=start, end=end), (start, end))
                 for start, end in levels
             )
-            cells.append(f"{best:.2f} ({start:g} to {end:g})")
+            between = "" if start is None else f" ({start:g} to {end:g})"
+            cells.append(f"{best:.2f}{between}")
         print("| " + " | ".join(cells) + " |", flush=True)
 
 

@@ -78,7 +78,12 @@ def priors_show(name: str) -> None:
 )
 @click.option("--limit", type=click.IntRange(1), help="Take that many pictures at most.")
 @click.option("--device", default="auto", show_default=True)
-@click.option("--precision", default="float32", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    default="float32",
+    show_default=True,
+)
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def priors_bits(
     name: str,

@@ -23,7 +23,11 @@ PATH = click.Path(path_type=Path)
 )
 @click.option("--config", type=PATH, help="TOML file of settings over the preset.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
-@click.option("--time-budget", type=click.FloatRange(0, min_open=True), help="Minutes to train.")
+@click.option(
+    "--time-budget",
+    type=click.FloatRange(0, min_open=True),
+    help="Minutes to train, over all resumptions; decoding and validations come on top.",
+)
 @click.option("--init", help="Weights to start from: a prior, a file or a run.")
 @click.option("--cache", type=PATH, help="Where the photos are kept decoded; runs may share it.")
 @click.option(
@@ -41,7 +45,7 @@ PATH = click.Path(path_type=Path)
     help="Seconds between validations.",
 )
 @click.option("--export", is_flag=True, help="Only write the weights that the run has come to.")
-@click.option("--name", default="prior", show_default=True, help="Name of the prior.")
+@click.option("--name", help="Name of the prior; by default prior, or what the run has.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
@@ -57,7 +61,7 @@ def train(
     save_every: float,
     validate_every: float,
     export: bool,
-    name: str,
+    name: str | None,
     device: str,
     quiet: bool,
     debug: bool,
@@ -70,19 +74,21 @@ def train(
     from ..training.run import Run
 
     if export:
-        click.echo(str(write_weights(Run(output), name, data)))
+        click.echo(str(write_weights(Run(output), name)))
         return
     if data is None:
         raise RestorekitError("give a folder of photos to train on")
     settings = presets.read(preset, config, presets.parse_changes(changes))
-    chief = os.environ.get("RANK", "0") == "0"
-    with Run(output).alone() if chief else contextlib.nullcontext(), TrainingBar(quiet) as bar:
+    run, chief = Run(output), os.environ.get("RANK", "0") == "0"
+    begins = init is not None and not run.checkpoint.exists()
+    alone = run.alone() if chief else contextlib.nullcontext()
+    with alone, TrainingBar(quiet or not chief) as bar:
         written = trainer.train(
             settings,
             data,
             output,
             device=str(find_device(device)),
-            init=None if init is None else find_prior(init),
+            init=find_prior(str(init)) if begins else None,
             cache=cache,
             minutes=time_budget,
             save_every=save_every,
@@ -90,4 +96,5 @@ def train(
             name=name,
             report=bar,
         )
-    click.echo(str(written))
+    if chief:
+        click.echo(str(written))

@@ -21,7 +21,7 @@ Objective = Callable[[Denoiser, Tensor, Tensor, Tensor], Tensor]
 
 ROOT_BLOCK = 8  # pixels
 ROOT_FLOOR, ROOT_SLOPE = 1e-3, 0.05  # c of root_v at no noise, its growth with (sigma/alpha)^2
-HYBRID_WEIGHT = 1e-3  # lambda of improved DDPM eq. 16, for a bound that is a mean over steps
+HYBRID_WEIGHT = 1e-3  # lambda of improved DDPM eq. 16, for the bound as a sum over the steps
 
 
 def _mean(x: Tensor) -> Tensor:

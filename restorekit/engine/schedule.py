@@ -122,8 +122,9 @@ class Schedule:
     def reverse_variances(self, s: Tensor | float, t: Tensor | float) -> tuple[Tensor, Tensor]:
         """The two extremes of the reverse variance from t to s: beta and beta~ (DDPM 3.2).
 
-        beta~ vanishes at the clean end; there its value one grid step later stands in, so that
-        its logarithm is finite (improved DDPM, section 3.1).
+        beta~ = beta (1 - abar_s) / (1 - abar_t) vanishes at the clean end. There both factors are
+        those of one grid step later, so that its logarithm is finite; improved DDPM, section 3.1,
+        takes beta from there too.
         """
         s = torch.as_tensor(s, dtype=torch.float64, device="cpu")
         beta = -torch.expm1(self.log_abar_at(t) - self.log_abar_at(s))

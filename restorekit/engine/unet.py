@@ -46,6 +46,8 @@ class UNetConfig:
             raise ValueError("blocks must be one number or one number for each width")
         if self.block not in BLOCKS:
             raise ValueError(f"block {self.block!r} is unknown; use {', '.join(BLOCKS)}")
+        if self.block == "naf" and self.norm:
+            raise ValueError("naf blocks have a norm of their own; leave out norm")
         if any(not 0 <= level < len(self.widths) for level in self.attention):
             raise ValueError(f"attention levels must lie in 0..{len(self.widths) - 1}")
 
@@ -148,8 +150,6 @@ class NAFBlock(nn.Module):
 
     def __init__(self, width: int, embedding: int, norm: bool) -> None:
         super().__init__()
-        if norm:
-            raise ValueError("naf blocks have a norm of their own")
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
         self.modulation = nn.Linear(embedding, 2 * width)
         self.expand = nn.Conv2d(width, 2 * width, 1)

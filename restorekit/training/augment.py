@@ -1,6 +1,8 @@
-"""Colour augmentation of a whole batch at once, on its device, through kornia."""
+"""Colour augmentation of a whole batch at once, on its device; jitter through kornia."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -8,33 +10,48 @@ from torch import Tensor
 from ..errors import RestorekitError
 
 
-def augmented(x_0: Tensor, jitter: float, shuffle: float, seed: int) -> Tensor:
-    """Crops with other colours, the same for the same seed.
+def check() -> None:
+    """Raises RestorekitError if kornia, which jitter needs, is not installed."""
+    try:
+        import kornia.enhance  # noqa: F401
+    except ImportError as error:
+        raise RestorekitError("jitter needs kornia: pip install 'restorekit[train]'") from error
+
+
+def augmented(
+    x_0: Tensor,
+    jitter: float,
+    shuffle: float,
+    seed: int,
+    batch: int | None = None,
+    share: slice = slice(None),
+) -> Tensor:
+    """Crops with other colours, the same for the same seed and place in the batch.
 
     Args:
         x_0: (B, 3, H, W) on [-1, 1].
         jitter: how far brightness, contrast and saturation may go, as a share; the hue goes a
             tenth as far.
         shuffle: share of crops whose channels change places.
-        seed: of the draw; torch's own generator is left as it was.
+        batch, share: of how many crops these are part, and which; by default all.
 
     Raises:
-        RestorekitError: if kornia is not installed.
+        RestorekitError: if kornia is not installed, where there is jitter.
     """
-    if not jitter and not shuffle:
-        return x_0
-    try:
-        from kornia import augmentation
-    except ImportError as error:
-        raise RestorekitError(
-            "jitter and shuffle need kornia: pip install 'restorekit[train]'"
-        ) from error
-    devices = [x_0.device] if x_0.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        unit = (x_0 + 1) / 2
-        if jitter:
-            unit = augmentation.ColorJiggle(jitter, jitter, jitter, jitter / 10, p=1.0)(unit)
-        if shuffle:
-            unit = augmentation.RandomChannelShuffle(p=shuffle)(unit)
-    return unit.clamp(0, 1) * 2 - 1
+    source = torch.Generator().manual_seed(seed)
+    batch = len(x_0) if batch is None else batch
+    if jitter:
+        check()
+        from kornia import enhance
+
+        drawn = jitter * (2 * torch.rand(4, batch, generator=source) - 1)[:, share].to(x_0)
+        unit = enhance.adjust_brightness((x_0 + 1) / 2, drawn[0])
+        unit = enhance.adjust_contrast(unit, 1 + drawn[1])
+        unit = enhance.adjust_saturation(unit, 1 + drawn[2])
+        x_0 = enhance.adjust_hue(unit, 0.1 * 2 * math.pi * drawn[3]) * 2 - 1
+    if shuffle:
+        chosen = torch.rand(batch, 1, generator=source) < shuffle
+        order = torch.rand(batch, 3, generator=source).argsort(1)
+        order = torch.where(chosen, order, torch.arange(3))[share].to(x_0.device)
+        x_0 = x_0.gather(1, order[:, :, None, None].expand_as(x_0))
+    return x_0

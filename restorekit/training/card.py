@@ -41,7 +41,7 @@ On held-out pictures, one evaluation at the known noise level, and the variation
 
 ## Made with
 
-    restorekit train PHOTOS -o RUN --config run.toml --time-budget {minutes}{init}
+    restorekit train PHOTOS -o RUN --config run.toml{budget}{init}
 
 where run.toml is
 
@@ -79,10 +79,10 @@ def text(described: dict[str, Any], settings: Settings) -> str:
         batch=settings.batch,
         crop=settings.crop,
         minutes=described["minutes"],
-        init=f" --init {described['started_from']}" if described["started_from"] else "",
-        scores="\n".join(
-            f"| {k.replace('_', ' ')} | {v} |" for k, v in described["scores"].items()
-        ),
+        budget=f" --time-budget {described['time_budget']:g}" if described["time_budget"] else "",
+        init=" --init STARTED_FROM" if described["started_from"] else "",
+        scores="\n".join(f"| {k.replace('_', ' ')} | {v} |" for k, v in described["scores"].items())
+        or "| not validated yet | |",
         licences=f"{counted}; `prior-attribution.tsv` names author and source of each."
         if counted
         else "Say here whose pictures these are, and under which licences.",

@@ -6,25 +6,29 @@ uninterrupted one would have seen, and the processes of a distributed run share 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import logging
+import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from .. import images
 from ..errors import RestorekitError
 from ..files import whole, write
+from .run import REPORT_EVERY, Report
 from .settings import Settings
 
 log = logging.getLogger(__name__)
@@ -34,14 +38,21 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # BT.601
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture in the cache: of which photo and scale, its place and shape, if held out."""
+    """One picture in the cache.
 
-    photo: int
+    Attributes:
+        photo: its file, below the folder.
+        draw: on [0, 1), from the photo's content; it is held out where that is below the share.
+        scale: what it is reduced by.
+        offset, height, width: where its pixels lie, and their shape.
+    """
+
+    photo: str
+    draw: float
     scale: float
     offset: int
     height: int
     width: int
-    held_out: bool
 
 
 def decoded(files: list[Path], at_once: int = 8) -> Iterator[tuple[Path, np.ndarray]]:
@@ -63,67 +74,81 @@ def decoded(files: list[Path], at_once: int = 8) -> Iterator[tuple[Path, np.ndar
 
 
 def build_cache(
-    folder: Path, cache: Path, scales: tuple[float, ...], held_out: float, smallest: int
-) -> list[Entry]:
+    folder: Path,
+    cache: Path,
+    scales: tuple[float, ...],
+    without: Path | None = None,
+    report: Report | None = None,
+) -> tuple[Path, list[Entry]]:
     """Decodes every photo below `folder`, at every scale, into `cache`; or finds it done.
 
-    Too small, unreadable and duplicate files are named in a warning and left out. Whether a
-    file is held out follows from its content alone. Another run that is building the same
-    cache is waited for.
+    The files there are named for what they hold, so that runs may share a cache. Unreadable and
+    duplicate photos are named in a warning and left out.
 
-    Raises:
-        RestorekitError: if no usable photo remains.
+    Args:
+        without: a folder below `folder` whose pictures are none.
+        report: told every few seconds how many photos are decoded.
+
+    Returns:
+        The file of all pixels, uint8, and what is where in it.
     """
     if not folder.is_dir():
         raise RestorekitError(f"{folder}: not a folder; give a folder of photos to train on")
-    files = images.below(folder)
-    stamp = [[str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns] for p in files]
-    key = hashlib.sha256(
-        json.dumps([Entry.__match_args__, stamp, scales, held_out, smallest]).encode()
-    ).hexdigest()
-    index = cache / "index.json"
+    root, outside = folder.resolve(), without.resolve() if without else None
+    files = [path for path in images.below(root) if outside not in path.parents]
+    stamp = [[str(p.relative_to(root)), p.stat().st_size, p.stat().st_mtime_ns] for p in files]
+    key = hashlib.sha256(json.dumps([Entry.__match_args__, stamp, scales]).encode()).hexdigest()
+    index, pixels = (cache / f"{key[:16]}.{suffix}" for suffix in ("json", "pixels"))
     cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / "lock"):
-        if index.exists():
-            saved = json.loads(index.read_text())
-            if saved["key"] == key:
-                return [Entry(*values) for values in saved["entries"]]
-        with whole(cache / "pixels") as part:
-            entries = decode_into(part, files, scales, held_out, smallest)
-            if not entries:
-                raise RestorekitError(
-                    f"{folder}: no usable photo of at least {smallest} pixels a side"
-                )
-        rows = [dataclasses.astuple(e) for e in entries]
-        write(index, json.dumps({"key": key, "entries": rows}))
-    return entries
+    with waited_for(FileLock(cache / "cache.lock"), cache):
+        if not (index.exists() and pixels.exists()):
+            with whole(pixels) as part:
+                entries = decode_into(part, root, files, scales, report)
+            write(index, json.dumps([dataclasses.astuple(e) for e in entries]))
+        return pixels, [Entry(*values) for values in json.loads(index.read_text())]
+
+
+@contextlib.contextmanager
+def waited_for(lock: FileLock, cache: Path) -> Iterator[None]:
+    """Holds a lock; says so where another run has it."""
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.warning("%s: another run decodes photos into it; waiting", cache)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def decode_into(
-    pixels_file: Path, files: list[Path], scales: tuple[float, ...], held_out: float, smallest: int
+    pixels_file: Path,
+    root: Path,
+    files: list[Path],
+    scales: tuple[float, ...],
+    report: Report | None,
 ) -> list[Entry]:
-    """Appends the pixels of every usable photo at every scale; says what is where."""
+    """Writes the pixels of every photo at every scale, one after the other."""
     entries: list[Entry] = []
     seen: dict[str, Path] = {}
-    offset = 0
+    offset, told = 0, time.monotonic()
     with open(pixels_file, "wb") as out:
         for path, pixels in decoded(files):
+            if report is not None and time.monotonic() - told > REPORT_EVERY:
+                report({"decoded": len(seen), "photos": len(files)})
+                told = time.monotonic()
             digest = hashlib.sha256(pixels.tobytes()).hexdigest()
             if digest in seen:
                 log.warning("left out: %s: the same picture as %s", path, seen[digest])
                 continue
             seen[digest] = path
-            if min(pixels.shape[:2]) < smallest:
-                log.warning("left out: %s: smaller than %d pixels", path, smallest)
-                continue
-            aside = int(digest[:8], 16) / 2**32 < held_out
+            name, draw = str(path.relative_to(root)), int(digest[:8], 16) / 2**32
             for scale in scales:
-                height, width = (round(side * scale) for side in pixels.shape[:2])
-                if min(height, width) < smallest:
-                    continue
+                height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
                 small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
                 out.write(np.ascontiguousarray(small).tobytes())
-                entries.append(Entry(len(seen), scale, offset, height, width, aside))
+                entries.append(Entry(name, draw, scale, offset, height, width))
                 offset += small.size
     return entries
 
@@ -131,12 +156,20 @@ def decode_into(
 class Photos:
     """Random crops of the cached photos, and the held-out ones.
 
-    Where the share held out comes to nothing, photos trained on stand in for the held-out ones.
+    Photos too small for a crop are named in a warning and left out. Where the share held out comes
+    to nothing, photos trained on stand in for the held-out ones.
 
     Args:
-        folder, cache: the photos, and where their decoded pixels are kept.
+        folder, cache, without, report: see `build_cache`.
         crop: side of the crops, pixels.
         scales, held_out, grey, rotate, seed: see `Settings`.
+
+    Attributes:
+        key: changes with the photos.
+        count, count_held_out: of photos, at any scale.
+
+    Raises:
+        RestorekitError: if no photo is large enough.
     """
 
     def __init__(
@@ -150,13 +183,22 @@ class Photos:
         grey: float = 0.0,
         rotate: bool = True,
         seed: int = 0,
+        without: Path | None = None,
+        report: Report | None = None,
     ) -> None:
-        entries = build_cache(folder, cache, scales, held_out, crop)
-        self.count = len({e.photo for e in entries})
-        self.count_held_out = len({e.photo for e in entries if e.held_out})
-        self.pixels = np.memmap(cache / "pixels", dtype=np.uint8, mode="r")
-        self.train = [e for e in entries if not e.held_out] or entries
-        self.held_out = [e for e in entries if e.held_out] or entries[: len(scales)]
+        file, everything = build_cache(folder, cache, scales, without, report)
+        entries = [e for e in everything if min(e.height, e.width) >= crop]
+        large = {e.photo for e in entries}
+        for name in sorted({e.photo for e in everything} - large):
+            log.warning("left out: %s: smaller than %d pixels", folder / name, crop)
+        if not entries:
+            raise RestorekitError(f"{folder}: no usable photo of at least {crop} pixels a side")
+        self.key = file.stem
+        self.pixels = np.memmap(file, dtype=np.uint8, mode="r")
+        aside = [e for e in entries if e.draw < held_out]
+        self.count, self.count_held_out = len(large), len({e.photo for e in aside})
+        self.train = [e for e in entries if e.draw >= held_out] or entries
+        self.held_out = aside or entries[: len(scales)]
         areas = np.array([e.height * e.width for e in self.train], dtype=np.float64)
         at = np.array([e.scale for e in self.train])
         for scale in np.unique(at):  # each scale as often as the others, its photos by their area
@@ -165,18 +207,10 @@ class Photos:
         self.crop, self.grey, self.rotate, self.seed = crop, grey, rotate, seed
 
     @classmethod
-    def of(cls, settings: Settings, folder: Path, cache: Path) -> Photos:
+    def of(cls, settings: Settings, folder: Path, cache: Path, **how: Any) -> Photos:
         """As a run's settings have it."""
-        return cls(
-            folder,
-            cache,
-            settings.crop,
-            scales=settings.scales,
-            held_out=settings.held_out,
-            grey=settings.grey,
-            rotate=settings.rotate,
-            seed=settings.seed,
-        )
+        names = ("scales", "held_out", "grey", "rotate", "seed")
+        return cls(folder, cache, settings.crop, **{n: getattr(settings, n) for n in names}, **how)
 
     def whole(self, entry: Entry) -> np.ndarray:
         """(H, W, 3) uint8, a view of the cache."""
@@ -207,12 +241,23 @@ class Photos:
             row[:] = self.crop_of(step, index)
         return torch.from_numpy(out).permute(0, 3, 1, 2)
 
-    def batches(self, first: int, share: range, ahead: int = 4) -> Iterator[Tensor]:
-        """Batches from a step on, the next ones always being prepared in the background."""
+    def batches(
+        self, first: int, share: range, pinned: bool = False, ahead: int = 4
+    ) -> Iterator[Tensor]:
+        """Batches from a step on, the next ones always being prepared in the background.
+
+        Args:
+            pinned: in memory that a GPU can fetch while it computes.
+        """
+
+        def batch(step: int) -> Tensor:
+            made = self.batch(step, share)
+            return made.pin_memory() if pinned else made
+
         with ThreadPoolExecutor(ahead) as pool:
-            coming = deque(pool.submit(self.batch, first + i, share) for i in range(ahead))
+            coming = deque(pool.submit(batch, first + i) for i in range(ahead))
             while True:
-                coming.append(pool.submit(self.batch, first + ahead, share))
+                coming.append(pool.submit(batch, first + ahead))
                 first += 1
                 yield coming.popleft().result()
 

@@ -17,13 +17,38 @@ from .run import Run
 ATTRIBUTION = "ATTRIBUTION.tsv"  # file, licence, author, source: in the data folder, if at all
 
 
-def export(run: Run, name: str = "prior", data: Path | None = None) -> Path:
+def keep_attribution(run: Run, data: Path) -> None:
+    """Copies the photos' ATTRIBUTION.tsv into the run, where there is one.
+
+    Raises:
+        RestorekitError: if it does not say the licences.
+    """
+    source = data / ATTRIBUTION
+    if source.exists():
+        licences_in(source)
+        shutil.copyfile(source, run.attribution)
+
+
+def licences_in(table: Path) -> dict[str, int]:
+    """How many photos an attribution has under each licence, most first; none where it is not."""
+    if not table.exists():
+        return {}
+    try:
+        with open(table, newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file, delimiter="\t")
+            return dict(Counter(row["licence"] for row in rows).most_common())
+    except (KeyError, ValueError, csv.Error) as error:
+        raise RestorekitError(
+            f"{table}: names no licences; its columns, between tabs and in UTF-8, are "
+            "file, licence, author, source"
+        ) from error
+
+
+def export(run: Run, name: str | None = None) -> Path:
     """Writes the averaged weights of a run's checkpoint in half precision, and their card.
 
     Args:
-        name: of the prior.
-        data: the photos; where they come with an ATTRIBUTION.tsv (columns file, licence, author,
-            source), it is copied beside the weights and summed up in the card.
+        name: of the prior; by default as the run was told.
 
     Raises:
         RestorekitError: if there is no checkpoint.
@@ -34,22 +59,17 @@ def export(run: Run, name: str = "prior", data: Path | None = None) -> Path:
     everything = settings.as_dict()
     loading = ("network", "schedule", "parametrisation", "sigma_data")
     described: dict[str, Any] = {
-        "name": name,
+        "name": name or saved["name"],
         **{key: everything[key] for key in loading},
         "training": everything,
         "steps": saved["step"],
         "minutes": round(saved["elapsed"] / 60, 1),
+        "time_budget": saved["minutes"],
         "photos": saved["photos"],
         "started_from": saved["started_from"],
         "scores": run.last_scores(),
-        "licences": {},
+        "licences": licences_in(run.attribution),
     }
-    source = None if data is None else data / ATTRIBUTION
-    if source is not None and source.exists():
-        shutil.copyfile(source, run.folder / "prior-attribution.tsv")
-        with open(source, newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(file, delimiter="\t")
-            described["licences"] = dict(Counter(row["licence"] for row in rows).most_common())
     priors.save(run.weights, saved["averaged"], described)
     write(run.card, card.text(described, settings))
     return run.weights

@@ -1,4 +1,4 @@
-"""Muon: steepest descent for weight matrices, which trains our nets several times as fast."""
+"""Muon: steepest descent for weight matrices, in a fraction of Adam's steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-# The quintic of Jordan et al. 2024: drives every singular value towards 1 in five rounds,
+# The quintic of Jordan et al. 2024, which drives every singular value towards 1 in five rounds;
+# and how many of them are multiplied up at a time.
 QUINTIC = (3.4445, -4.7750, 2.0315)
 ROUNDS = (3, 2)
 
@@ -39,8 +40,8 @@ def orthogonalised(matrices: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalised (Jordan et al. 2024), for weights of two or more dimensions.
 
-    A convolution counts as the matrix of its outputs by all the rest. Steps are scaled to the
-    size that Adam's have (Liu et al. 2025, eq. 4), so that both take the same rate.
+    A convolution counts as the matrix of its first dimension by all the rest. Steps are scaled
+    to the size that Adam's have (Liu et al. 2025, eq. 4), so that both take the same rate.
     """
 
     def __init__(

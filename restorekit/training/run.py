@@ -16,6 +16,8 @@ from ..files import whole, write
 from .settings import Settings
 
 Report = Callable[[dict[str, Any]], None]
+REPORT_EVERY = 5.0  # seconds
+HARMLESS = ("accumulate", "compile")  # settings that a resumed run may change
 
 
 class Run:
@@ -30,6 +32,7 @@ class Run:
         self.checkpoint = folder / "checkpoint.pt"
         self.weights = folder / "prior.safetensors"
         self.card = folder / "prior.md"
+        self.attribution = folder / "prior-attribution.tsv"
         self.pictures = folder / "pictures"
 
     @property
@@ -44,7 +47,8 @@ class Run:
     def last_scores(self) -> dict[str, float]:
         """What the last validation found; nothing where there was none."""
         found: dict[str, float] = {}
-        for line in (self.folder / "log.jsonl").read_text().splitlines():
+        log = self.folder / "log.jsonl"
+        for line in log.read_text().splitlines() if log.exists() else ():
             with contextlib.suppress(ValueError):
                 row = json.loads(line)
                 found = row if "psnr_25" in row else found
@@ -63,10 +67,14 @@ class Run:
             ) from error
 
     def check(self, settings: Settings) -> None:
-        """Raises RestorekitError if this is a run of other settings."""
-        if (self.folder / "settings.json").exists() and self.settings != settings:
+        """Raises RestorekitError if this is a run of other settings that has come anywhere."""
+        if not self.checkpoint.exists():
+            return
+        own, given = self.settings.as_dict(), settings.as_dict()
+        other = [f"{k} = {own[k]!r}" for k in own if k not in HARMLESS and own[k] != given[k]]
+        if other:
             raise RestorekitError(
-                f"{self.folder}: holds a run with other settings; "
+                f"{self.folder}: holds a run with other settings ({', '.join(other)}); "
                 "give the same ones or a new folder"
             )
 

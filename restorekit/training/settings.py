@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +15,27 @@ from ..engine.unet import UNetConfig
 from ..errors import RestorekitError
 
 OPTIMISERS = ("muon", "adamw")
+
+NUMBER = (int, float)
+_COUNT = (int,), lambda value: value >= 1, "a whole number from 1 on"
+_POSITIVE = NUMBER, lambda value: 0 < value < math.inf, "above 0"
+_NATURAL = (int,), lambda value: value >= 0, "a whole number from 0 on"
+_WEIGHT = NUMBER, lambda value: 0 <= value < math.inf, "0 or more"
+_SHARE = NUMBER, lambda value: 0 <= value <= 1, "from 0 to 1"
+_BELOW_1 = NUMBER, lambda value: 0 <= value < 1, "at least 0 and below 1"
+_FACTOR = NUMBER, lambda value: 0 < value <= 1, "above 0 and at most 1"
+_SWITCH = (bool,), lambda _: True, "true or false"
+# What each setting that is no name may be; of several numbers, each.
+BOUNDS: dict[str, tuple[tuple[type, ...], Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("batch", "accumulate", "steps", "crop"), _COUNT),
+    **dict.fromkeys(("rate", "sigma_data", "noise"), _POSITIVE),
+    **dict.fromkeys(("warmup", "seed"), _NATURAL),
+    **dict.fromkeys(("weight_decay", "clip"), _WEIGHT),
+    **dict.fromkeys(("grey", "shuffle", "jitter"), _SHARE),
+    **dict.fromkeys(("held_out", "ema", "betas"), _BELOW_1),
+    **dict.fromkeys(("focus", "scales"), _FACTOR),
+    **dict.fromkeys(("rotate", "compile"), _SWITCH),
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +53,7 @@ class Settings:
         scales: the photos are seen reduced by these factors (area averaging), each as often.
         grey: share of crops turned grey, so that the prior knows black-and-white photos.
         rotate: quarter turns besides the flips.
-        jitter, shuffle: see `augment.augmented`; both need kornia.
+        jitter, shuffle: see `augment.augmented`; jitter needs kornia.
         held_out: share of files kept for validation.
         batch: crops a step, over all processes.
         accumulate: parts that each process takes its share of a batch in, to save memory.
@@ -38,7 +61,9 @@ class Settings:
         steps: length of the run; a time budget replaces it.
         optimiser: "muon" (for the convolutions between stem and head; AdamW for the rest) or
             "adamw" for everything.
-        rate, betas, weight_decay, warmup, clip: linear warm-up, then cosine to zero.
+        rate, betas, weight_decay: peak rate, Adam's decays, decoupled weight decay.
+        warmup: steps of linear warm-up, a twentieth of the run at most; then a cosine to zero.
+        clip: largest norm of the gradient; 0 leaves it as it is.
         ema: decay of the exponential moving average of the weights.
         precision: "bfloat16" trains under autocast, "float32" without.
         seed: of the weights, the crops and the noise.
@@ -108,15 +133,17 @@ class Settings:
             raise RestorekitError(f"objective {self.objective!r} needs learned_variance = true")
         if self.objective in ("vlb", "hybrid") and self.noise:
             raise RestorekitError(f"objective {self.objective!r} needs noise = [] (grid times)")
-        for name in ("grey", "shuffle", "held_out", "jitter", "ema"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise RestorekitError(f"{name} must lie in 0..1")
+        for name, (kinds, fits, wanted) in BOUNDS.items():
+            value = getattr(self, name)
+            several = value if isinstance(value, tuple) else (value,)
+            if not all(type(one) in kinds and fits(one) for one in several):
+                raise RestorekitError(f"{name} must be {wanted}, not {value!r}")
         if len(self.noise) not in (0, 4) or list(self.noise) != sorted(set(self.noise)):
             raise RestorekitError("noise must be four rising numbers, or [] for grid times")
-        for name in ("batch", "accumulate", "steps", "crop", "rate", "sigma_data", "focus"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or value <= 0:
-                raise RestorekitError(f"{name} must be a number above 0, not {value!r}")
+        if not self.scales or len(self.betas) != 2:
+            raise RestorekitError("scales must be one number or more, and betas two")
+        if self.network.channels != 3:
+            raise RestorekitError("network.channels must be 3, as photos have")
         if self.batch % self.accumulate:
             raise RestorekitError(f"batch {self.batch} does not divide by accumulate")
         if self.crop % self.network.multiple:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import logging
 import math
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -19,14 +20,17 @@ from ..engine.losses import OBJECTIVES
 from ..engine.schedule import SCHEDULES, Schedule
 from ..engine.unet import UNet, UNetConfig
 from ..errors import RestorekitError
-from . import export, validation
-from .augment import augmented
+from . import augment, export, validation
 from .data import Photos, to_unit
 from .muon import Muon
-from .run import Log, Report, Run
+from .run import REPORT_EVERY, Log, Report, Run
 from .settings import Settings
 
+log = logging.getLogger(__name__)
+
 LOG_EVERY = 50  # steps
+WARMUP_SHARE = 0.05  # of the run, at most
+USES = TIMES, NOISE, COLOURS = range(3)  # of random numbers
 
 
 def train(
@@ -40,7 +44,7 @@ def train(
     minutes: float | None = None,
     save_every: float = 60.0,
     validate_every: float = 600.0,
-    name: str = "prior",
+    name: str | None = None,
     report: Report | None = None,
 ) -> Path:
     """Trains a prior, or goes on where the run in `folder` stopped, and writes its weights there.
@@ -50,12 +54,13 @@ def train(
         data: a folder of photos.
         folder: of the run; see `Run` for what it holds.
         device: "cpu", "cuda", ...; several processes started by torchrun share the work.
-        init: weights to start from.
+        init: weights to start from; passed over where the run goes on.
         cache: where the photos are kept decoded, which runs may share; `folder`/cache by default.
-        minutes: length of the run by the clock, over all resumptions; replaces settings.steps.
-            A resumed run keeps its own unless another is given.
+        minutes: of training, over all resumptions, without decoding and validations; replaces
+            settings.steps. A resumed run keeps its own unless another is given.
         save_every, validate_every: seconds between checkpoints and validations.
-        report: called with every logged row.
+        name: of the prior; "prior", or as the run was told before.
+        report: called with every logged row, and every few seconds with the progress alone.
 
     Returns:
         The weights file.
@@ -64,37 +69,47 @@ def train(
         RestorekitError: for unusable data, or a run that was started with other settings.
     """
     rank, world, device = join(device)
-    chief = rank == 0
+    chief, cuda = rank == 0, device.startswith("cuda")
     parts = world * settings.accumulate
     if settings.batch % parts:
         raise RestorekitError(f"batch {settings.batch} does not divide into {parts} parts")
     run = Run(folder)
-    with first_alone(chief, world):  # the first decodes the photos and writes the settings
-        folder.mkdir(parents=True, exist_ok=True)
-        run.check(settings)
-        photos = Photos.of(settings, data, cache or folder / "cache")
-        if chief:
-            run.begin(settings)
-
+    run.check(settings)
+    saved = run.load(device) if run.checkpoint.exists() else {}
     schedule = SCHEDULES[settings.schedule]()
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         network = UNet(settings.network).to(device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    started_from = start_from(network, init, settings) if init is not None else None
+    started_from = saved.get("started_from")
+    if init is not None and not saved:
+        started_from = start_from(network, init, settings)
+    if settings.jitter:
+        augment.check()
+    photos = Photos.of(
+        settings, data, cache or folder / "cache", without=folder, report=report if chief else None
+    )
+    if chief:
+        folder.mkdir(parents=True, exist_ok=True)
+        export.keep_attribution(run, data)
+        run.begin(settings)
+
     averaged = {k: v.detach().clone() for k, v in network.state_dict().items()}
     optimisers = optimisers_for(network, settings)
-    step, elapsed, loss_sum = 0, 0.0, torch.zeros((), device=device)
-    if run.checkpoint.exists():
-        saved = run.load(device)
+    step, elapsed = 0, 0.0
+    loss_sum, losses = torch.zeros((), device=device), 0  # of the steps since the last row
+    if saved:
         network.load_state_dict(saved["network"])
         averaged = saved["averaged"]
         for optimiser, state in zip(optimisers, saved["optimisers"], strict=True):
             optimiser.load_state_dict(state)
         step, elapsed = saved["step"], saved["elapsed"]
-        loss_sum, minutes = saved["loss_sum"], minutes or saved["minutes"]
-        started_from = saved["started_from"]
-    log = Log(run, step, report) if chief else None
+        loss_sum, losses = saved["loss_sum"], saved["losses"]
+        minutes, name = minutes or saved["minutes"], name or saved["name"]
+        if chief and saved["key"] != photos.key:
+            log.warning("%s: not the photos that the run began with; it goes on with them", data)
+    name = name or "prior"
+    rows = Log(run, step, report) if chief else None
 
     def save() -> None:
         check_finite(loss_sum.item(), run, step)  # the last good checkpoint stays
@@ -106,6 +121,9 @@ def train(
             "elapsed": elapsed,
             "minutes": minutes,
             "loss_sum": loss_sum,
+            "losses": losses,
+            "name": name,
+            "key": photos.key,
             "photos": [photos.count, photos.count_held_out],
             "started_from": started_from,
         }
@@ -118,8 +136,8 @@ def train(
         denoiser = NetworkDenoiser(copy.eval().requires_grad_(False), schedule, *kind)
         scores = validation.scores(denoiser, photos, device)
         validation.draw(denoiser, photos, device, run.pictures / f"{step:07}.png")
-        if log is not None:
-            log({"step": step, **scores})
+        if rows is not None:
+            rows({"step": step, **scores})
 
     precision = getattr(torch, settings.precision)
     replica: nn.Module = network
@@ -132,21 +150,28 @@ def train(
     )
     objective = OBJECTIVES[settings.objective]
     share = range(rank * settings.batch // world, (rank + 1) * settings.batch // world)
+    mine = slice(share.start, share.stop)
     part = len(share) // settings.accumulate
+    clocks = dist.new_group(backend="gloo") if world > 1 else None  # does not wait for a GPU
     began = time.monotonic() - elapsed
-    last_row = last_save = last_validation = time.monotonic()
+    last_row = last_save = last_report = last_validation = time.monotonic()
+    timed = step  # the first step since the last row, or since the run goes on
 
-    for pixels in photos.batches(step, share):
-        elapsed = first_clock(time.monotonic() - began, world)
+    for pixels in photos.batches(step, share, pinned=cuda):
+        elapsed = time.monotonic() - began
+        if minutes and clocks is not None:
+            elapsed = first_clock(elapsed, clocks)
         progress = elapsed / (60 * minutes) if minutes else step / settings.steps
         if progress >= 1:
             break
         # Everything random in a step follows from its number: resuming needs no saved state.
-        seed = settings.seed * 1_000_003 + step
         x_0 = to_unit(pixels.to(device, non_blocking=True))
-        x_0 = augmented(x_0, settings.jitter, settings.shuffle, seed * world + rank)
-        t = draw_times(settings, schedule, seed)[share.start : share.stop]
-        eps = draw_noise(settings, x_0, seed)[share.start : share.stop]
+        colours = seed_of(settings, step, COLOURS)
+        x_0 = augment.augmented(
+            x_0, settings.jitter, settings.shuffle, colours, settings.batch, mine
+        )
+        t = draw_times(settings, schedule, step)[mine]
+        eps = draw_noise(settings, x_0, step)[mine]
 
         for first in range(0, len(share), part):
             some = slice(first, first + part)
@@ -154,8 +179,10 @@ def train(
             with contextlib.nullcontext() if synchronise else replica.no_sync():  # type: ignore[operator]
                 loss = objective(denoiser, x_0[some], t[some], eps[some]).sum() / len(share)
                 loss.backward()
-            loss_sum += loss.detach()
-        nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
+            loss_sum += mean_over_processes(loss.detach(), world)
+        losses += 1
+        if settings.clip:
+            nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
         for optimiser in optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = rate_at(settings, step, progress)
@@ -165,17 +192,18 @@ def train(
         step += 1
 
         now = time.monotonic()
+        done = {"step": step, "elapsed": round(elapsed, 1), "progress": round(progress, 4)}
         if step % LOG_EVERY == 0:
-            if world > 1:
-                dist.all_reduce(loss_sum)
-            speed = LOG_EVERY * settings.batch / (now - last_row)
-            mean = loss_sum.item() / LOG_EVERY / world
+            mean = loss_sum.item() / losses
             check_finite(mean, run, step)
+            speed = (step - timed) * settings.batch / (now - last_row)
+            if rows is not None:
+                rows({**done, "loss": mean, "images_per_second": round(speed, 1)})
             loss_sum.zero_()
-            row = {"step": step, "loss": mean, "elapsed": round(elapsed, 1)}
-            if log is not None:
-                log(row | {"progress": round(progress, 4), "images_per_second": round(speed, 1)})
-            last_row = now
+            losses, timed, last_row, last_report = 0, step, now, now
+        elif chief and report is not None and now - last_report > REPORT_EVERY:
+            report(done)
+            last_report = now
         if chief and now - last_save > save_every:
             save()
             last_save = now
@@ -185,11 +213,13 @@ def train(
             began += last_validation - now  # a validation is not training time
             last_row += last_validation - now
 
-    if log is not None:
+    if rows is not None:
         save()
+        if losses:
+            rows({"step": step, "elapsed": round(elapsed, 1), "loss": loss_sum.item() / losses})
         validate()
-        log.close()
-        export.export(run, name, data)
+        rows.close()
+        export.export(run)
     if world > 1:
         dist.barrier()
         dist.destroy_process_group()
@@ -205,12 +235,17 @@ def check_finite(loss: float, run: Run, step: int) -> None:
         )
 
 
-def draw_times(settings: Settings, schedule: Schedule, seed: int) -> Tensor:
+def seed_of(settings: Settings, step: int, use: int) -> int:
+    """Of what a step draws for one use."""
+    return (settings.seed * 1_000_003 + step) * len(USES) + use
+
+
+def draw_times(settings: Settings, schedule: Schedule, step: int) -> Tensor:
     """A time for each crop of a step, (batch,): stratified, so that every batch has them all.
 
     Grid times where the settings name no noise, else log-uniform noise levels.
     """
-    source = torch.Generator().manual_seed(seed)
+    source = torch.Generator().manual_seed(seed_of(settings, step, TIMES))
     offsets = torch.rand(settings.batch, generator=source, dtype=torch.float64)
     u = (torch.arange(settings.batch) + offsets) / settings.batch
     if not settings.noise:
@@ -222,16 +257,17 @@ def draw_times(settings: Settings, schedule: Schedule, seed: int) -> Tensor:
     return schedule.time_for(ratio.exp())
 
 
-def draw_noise(settings: Settings, like: Tensor, seed: int) -> Tensor:
+def draw_noise(settings: Settings, like: Tensor, step: int) -> Tensor:
     """eps for the whole batch of a step, drawn on the device."""
-    source = torch.Generator(like.device).manual_seed(seed)
+    source = torch.Generator(like.device).manual_seed(seed_of(settings, step, NOISE))
     shape = settings.batch, *like.shape[1:]
     return torch.randn(shape, generator=source, device=like.device)
 
 
 def rate_at(settings: Settings, step: int, progress: float) -> float:
-    """Linear warm-up, then a cosine from the peak to zero at progress 1."""
-    warm = min(1.0, (step + 1) / settings.warmup) if settings.warmup else 1.0
+    """Linear warm-up, over a twentieth of a short run, then a cosine from the peak to zero."""
+    warm = (step + 1) / settings.warmup if settings.warmup else 1.0
+    warm = min(1.0, max(warm, progress / WARMUP_SHARE))
     return settings.rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
@@ -261,14 +297,15 @@ def average(averaged: dict[str, Tensor], network: nn.Module, decay: float) -> No
 
 
 def start_from(network: UNet, init: Path, settings: Settings) -> str:
-    """Copies the weights of a prior of the same making; returns its name."""
+    """Copies the weights of a prior of the same making; returns its name and hash."""
     described = priors.read_metadata(init)
     theirs = described | {"network": UNetConfig(**described["network"])}
     for name in ("network", "parametrisation", "sigma_data"):
         if theirs[name] != getattr(settings, name):
             raise RestorekitError(f"{init}: its {name} differs from the settings'; train anew")
     network.load_state_dict(priors.load(init).network.state_dict())
-    return str(described.get("name", init.stem))
+    digest = hashlib.sha256(init.read_bytes()).hexdigest()
+    return f"{described.get('name', init.stem)} (sha256 {digest[:16]})"
 
 
 def join(device: str) -> tuple[int, int, str]:
@@ -285,22 +322,15 @@ def join(device: str) -> tuple[int, int, str]:
     return rank, world, device
 
 
-@contextlib.contextmanager
-def first_alone(chief: bool, world: int) -> Any:
-    """The first process goes through the block before the others do."""
-    if not chief:
-        dist.barrier()
-    yield
-    if chief and world > 1:
-        dist.barrier()
+def mean_over_processes(loss: Tensor, world: int) -> Tensor:
+    """What the whole batch's loss is, known to every process."""
+    if world > 1:
+        dist.all_reduce(loss)
+    return loss / world
 
 
-def first_clock(seconds: float, world: int) -> float:
+def first_clock(seconds: float, clocks: dist.ProcessGroup) -> float:
     """The first process's clock, so that all stop at the same step."""
-    if world == 1:
-        return seconds
     clock = torch.tensor([seconds], dtype=torch.float64)
-    if dist.get_backend() == "nccl":
-        clock = clock.cuda()
-    dist.broadcast(clock, 0)
+    dist.broadcast(clock, 0, group=clocks)
     return float(clock.item())
