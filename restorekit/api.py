@@ -49,7 +49,8 @@ def restore(
         mode, method, sampler, steps, prior, seed, device, precision, ensemble, tile: see `Choices`.
         output: where to write the restored file, if `image` is a path.
         overwrite: whether a file that is there already may be replaced.
-        progress: called with (evaluations done, in all); returning False raises `Cancelled`.
+        progress: called with (steps done, in all); returning False raises
+            `engine.sampler.Cancelled`.
         options: the task's own, for instance `sigma=25 / 255` or `scale=2`; noise levels are on
             the scale of [0, 1].
 

@@ -26,7 +26,8 @@ class NoiseLevel(click.ParamType):  # type: ignore[type-arg]
         except (TypeError, ValueError):
             self.fail(f"{value!r} is not a noise level; give a number from 0 to 255", param, ctx)
         if not 0 <= sigma <= 1:
-            self.fail(f"{value!r} is out of range; a noise level lies in 0..255", param, ctx)
+            scale = "0..255" if isinstance(value, str) else "0..1; divide what you know by 255"
+            self.fail(f"{value!r} is out of range; a noise level lies in {scale}", param, ctx)
         return sigma
 
     def typed(self, value: float | str) -> float | str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Bar:
-    """Progress of one photo's network evaluations, as a sampler's callback."""
+    """Progress of one photo's sampler steps, as its callback."""
 
     def __init__(self, label: str) -> None:
         self.label = label

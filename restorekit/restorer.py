@@ -132,7 +132,7 @@ class Restorer:
             alpha: (H, W) of the same type.
             name: the photo's, which with the seed decides the noise in perceptual mode.
             sample_number: 0, 1, ... for independent samples of the same photo.
-            progress: called with (evaluations done, in all); False cancels.
+            progress: called with (steps done, in all); False cancels.
             options: the task's, resolved.
 
         Raises:

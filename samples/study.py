@@ -62,7 +62,7 @@ def psnr_25(weights: Path, clean: Path) -> float:
     """Mean PSNR in dB at sigma 25 on a folder's photos."""
     task = plugins.registry().task("denoise")
     restorer = Restorer(task, Choices(prior=str(weights)))
-    return float(benchmark(restorer, clean, {"sigma": 25.0})["mean"]["psnr"])
+    return float(benchmark(restorer, clean, {"sigma": 25 / 255})["mean"]["psnr"])
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from restorekit import images
+from restorekit import images, plugins
 
 from .commands import run, save
 
@@ -134,3 +134,23 @@ def test_benchmark_baseline_of_denoising_is_non_local_means() -> None:
     assert noisy.astype(float).std() == pytest.approx(20, rel=0.05)
     expected = cv2.fastNlMeansDenoisingColored(noisy, None, 13, 13, 7, 21)  # 0.65 x 20: its best
     assert np.array_equal(images.read("s/baseline/grey.png").pixels, expected)
+
+
+def test_a_plugin_s_metric_is_a_column_of_a_benchmark(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry = plugins.registry()
+    offered = registry.offered
+
+    def mae(restored: np.ndarray, reference: np.ndarray, data_range: float) -> float:
+        return float(np.abs(restored - reference).mean() / data_range)
+
+    def with_mae(kind: str) -> dict[str, object]:
+        return offered(kind) | ({"mae": mae} if kind == "metric" else {})
+
+    monkeypatch.setattr(registry, "offered", with_mae)
+    save("in/a.png", CAT[:32, :40])
+    assert run("benchmark denoise in --sigma 20 --json report.json") == 0
+    assert "baseline_mae" in capsys.readouterr().out
+    mean = json.loads(Path("report.json").read_text())["mean"]
+    assert 0 < mean["mae"] < mean["baseline_mae"]

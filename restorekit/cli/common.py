@@ -69,7 +69,8 @@ def common_options(task: Task) -> list[click.Parameter]:
             type=Tile(),
             default="auto",
             show_default=True,
-            help="Side of the tiles that large photos are evaluated in: less memory, same pixels.",
+            help="Side of the tiles that large photos are evaluated in: less memory, same pixels; "
+            "of blended windows, where the prior has global layers.",
         ),
         click.Option(["--debug"], **FLAG, help="Show tracebacks."),
     ]

@@ -31,7 +31,8 @@ def task_command(task: Task) -> click.Command:
         type=click.IntRange(1),
         default=1,
         show_default=True,
-        help="Write that many posterior samples, their mean and their deviation (x4).",
+        help="Write that many posterior samples (NAME-1, ...), their mean (NAME-mean) and a map of "
+        "where they differ, four times amplified (NAME-deviation).",
     )
     files = [*file_options(), *(folder_options() if task.takes_photo else [])]
 

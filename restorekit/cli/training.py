@@ -45,7 +45,7 @@ PATH = click.Path(path_type=Path)
     help="Seconds between validations.",
 )
 @click.option("--export", is_flag=True, help="Only write the weights that the run has come to.")
-@click.option("--name", help="Name of the prior; by default prior, or what the run has.")
+@click.option("--name", help="Name on the model card. --prior takes the folder of the run.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")

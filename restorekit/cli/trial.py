@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .. import plugins
 from ..errors import RestorekitError
 from ..files import write
 from ..task import Task
@@ -41,7 +42,8 @@ def trial_command(task: Task) -> click.Command:
         quiet = values.pop("quiet")
         choices = choices_from(values, "fidelity")
         restorer = Restorer(task, choices)
-        columns = ["psnr", "ssim", "baseline_psnr", "baseline_ssim"]
+        measures = plugins.registry().offered("metric")
+        columns = [*measures, *(f"baseline_{name}" for name in measures)]
         columns += ["hole_psnr", "baseline_hole_psnr"] if trial and trial.region else []
 
         def show(name: str, row: dict[str, Any], speed: float) -> None:

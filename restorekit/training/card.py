@@ -61,7 +61,7 @@ def text(described: dict[str, Any], settings: Settings) -> str:
     if network.attention:
         kind += f", attention on levels {network.attention}"
     counted = ", ".join(f"{count} {name}" for name, count in described["licences"].items())
-    sees = "everything at once, so large photos are beyond it"
+    sees = "everything at once; larger pictures are put together from blended windows"
     if halo is not None:
         sees = f"{halo} pixels around each pixel: every layer is local, tiles are exact"
     return TEMPLATE.format(
