@@ -96,7 +96,7 @@ def ddnm(prior: Denoiser, observation: Observation) -> Denoiser:
 
 
 def diffpir(prior: Denoiser, observation: Observation) -> Denoiser:
-    """The prox argmin_x |A x - y|^2 + rho_t |x - x_0|^2 (DiffPIR, Zhu et al. 2023, eq. 13a).
+    """The prox argmin_x |A x - y|^2 + rho_t |x - x_0|^2 (DiffPIR, Zhu et al. 2023).
 
     rho_t = sigma_y^2 / r_t^2, which for r_t = sigma_t / alpha_t is the paper's with lambda = 1.
     """
@@ -142,7 +142,7 @@ def _guided(
 
 
 def pigdm(prior: Denoiser, observation: Observation) -> Denoiser:
-    """Pseudo-inverse guidance (PiGDM, Song et al. 2023, eq. 7), with its noisy form.
+    """Pseudo-inverse guidance (PiGDM, Song et al. 2023), with its noisy form.
 
     x_0 + sigma_t^2 / alpha_t J^T A^T (r_t^2 A A^T + sigma_y^2 I)^-1 (y - A x_0). Costs a backward
     pass. A^T (r^2 A A^T + s^2)^-1 d is prox(0, d, s^2 / r^2) / r^2.

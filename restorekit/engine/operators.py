@@ -246,7 +246,7 @@ Kernel = Callable[[Tensor, float], Tensor]
 
 
 def bicubic(distance: Tensor, stretch: float) -> Tensor:
-    """Keys' cubic (1981, eq. 8) with a = -0.5, widened by `stretch` against aliasing."""
+    """Keys' cubic (1981) with a = -0.5, widened by `stretch` against aliasing."""
     x = (distance / stretch).abs()
     near = 1.5 * x**3 - 2.5 * x**2 + 1
     far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2

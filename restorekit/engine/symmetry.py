@@ -52,7 +52,8 @@ class Ensemble(_Moved):
     """Self-ensemble: the mean answer over the motions of the picture.
 
     Averaging takes out the part of a network's error that does not turn with the picture (Timofte
-    et al. 2016, section 3.5). Costs as many evaluations as there are motions.
+    et al. 2016, "Seven ways to improve example-based single image super resolution"). Costs as
+    many evaluations as there are motions.
     """
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
@@ -71,7 +72,7 @@ class Turning(_Moved):
     """Asks about another motion of the picture each time, beginning with the picture as it is.
 
     Over the steps of a sampler this takes out what an ensemble takes out, for nothing (Terris et
-    al. 2024, "Equivariant plug-and-play image reconstruction", section 3).
+    al. 2024, "Equivariant plug-and-play image reconstruction").
     """
 
     def __init__(self, denoiser: Denoiser, motions: Sequence[Motion] = SQUARE) -> None:
