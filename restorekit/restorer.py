@@ -21,7 +21,7 @@ from .engine.conditioning import Degradation, Observation, unconditional
 from .engine.denoiser import Denoiser, NetworkDenoiser, Prediction
 from .engine.noise import Noise
 from .engine.operators import Grey
-from .engine.sampler import GRIDS, Progress, sample, times_for, travelling
+from .engine.sampler import GRIDS, TURNING, Progress, sample, times_for, travelling
 from .engine.symmetry import MIRROR, SQUARE, Ensemble, Turning
 from .engine.wrappers import Guarded, Shared, Tiled, Windowed, Wrapper, out_of_memory
 from .errors import RestorekitError
@@ -53,8 +53,8 @@ class Choices:
         precision: of the network: float32, bfloat16 or float16.
         tile: side of the tiles or windows that large photos are evaluated in; None: from the free
             memory, or what the prior was trained on.
-        ensemble: ask the prior about every flip and quarter turn that it was trained on, each time,
-            and take the mean; else one after the other.
+        ensemble: ask the prior about every flip and quarter turn that it was trained on, and take
+            the mean.
     """
 
     mode: str = "fidelity"
@@ -210,8 +210,7 @@ class Restorer:
             Degradation(degradation.operator.to(self.device), degradation.sigma),
         )
         try:
-            asked = (Ensemble if self.ensemble else Turning)(counted, self.motions)
-            posterior = self.method(asked, there)
+            posterior = self.method(self._turned(counted), there)
         except ValueError as error:
             raise RestorekitError(str(error)) from error
         x_0 = sample(
@@ -219,6 +218,12 @@ class Restorer:
         ).cpu()
         x_0 = x_0.mean(1, keepdim=True) if channels == 1 else x_0
         return problem.finish(x_0) if problem.finish else x_0, counted.evaluations
+
+    def _turned(self, prior: Denoiser) -> Denoiser:
+        """The prior, asked about turned pictures where that helps."""
+        if self.ensemble:
+            return Ensemble(prior, self.motions)
+        return Turning(prior, self.motions) if self.step in TURNING else prior
 
     def _times(self, schedule: Schedule, level: float | None) -> Tensor:
         recipe = self.recipe

@@ -15,9 +15,13 @@ from restorekit_denoise.noise_level import estimate
 from skimage import data
 
 import restorekit
-from restorekit import RestorekitError, cli, images, metrics, priors
+from restorekit import RestorekitError, cli, images, metrics, plugins, priors
+from restorekit.engine.denoiser import Prediction
 from restorekit.engine.sampler import Cancelled
+from restorekit.engine.wrappers import Wrapper
 from restorekit.images import Photo
+from restorekit.restorer import Choices, Restorer
+from restorekit.task import resolve
 
 from .conftest import SAMPLES
 
@@ -370,6 +374,25 @@ def test_what_transparency_hides_does_not_show(task: str) -> None:
     assert one.shape[:2] == (32, 40) if task == "denoise" else (64, 80)
     assert np.array_equal(one[one[..., 3] > 0], other[one[..., 3] > 0])
     assert 0 < (one[..., 3] == 0).mean() < 1
+
+
+@pytest.mark.parametrize(("sampler", "turned"), [("snore", True), ("hqs", False)])
+def test_only_snore_asks_about_turned_pictures(sampler: str, turned: bool) -> None:
+    """A tall picture is asked about lying down, and comes back standing."""
+    asked: set[tuple[int, int]] = set()
+    restorer = Restorer(plugins.registry().task("superres"), Choices(sampler=sampler, steps=4))
+    inner = restorer.evaluated
+
+    class Seen(Wrapper):
+        def __call__(self, x_t: torch.Tensor, t: torch.Tensor) -> Prediction:
+            asked.add((x_t.shape[2], x_t.shape[3]))
+            return self.denoiser(x_t, t)
+
+    restorer.evaluated = Seen(inner)
+    options = resolve(restorer.task, {"scale": 2.0})
+    restored = restorer(np.ascontiguousarray(CAT[:24, :16]), **options).pixels
+    assert restored.shape == (48, 32, 3)
+    assert asked == ({(48, 32), (32, 48)} if turned else {(48, 32)})
 
 
 def test_an_ensemble_treats_a_mirrored_picture_alike() -> None:

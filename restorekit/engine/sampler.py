@@ -231,6 +231,10 @@ STEPS: dict[str, Step] = {
     "hqs": hqs,
     "snore": snore(),
 }
+# Those that may ask about another turn of the picture each time (see `symmetry.Turning`). hqs must
+# not: what a network makes of the turned errors of the step before adds up, since no noise hides
+# them.
+TURNING = frozenset({STEPS["snore"]})
 
 Grid = Callable[[Schedule, float, float, int], Tensor]
 
