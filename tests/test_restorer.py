@@ -1,0 +1,160 @@
+"""That restoring restores: every task, prior, method and way of asking."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from restorekit_denoise.noise_level import estimate
+
+import restorekit
+from restorekit import RestorekitError, cli, images, metrics, plugins, priors
+from restorekit.engine.denoiser import Prediction
+from restorekit.engine.wrappers import Wrapper
+from restorekit.restorer import Choices, Restorer
+from restorekit.task import resolve
+
+from .conftest import SAMPLES
+from .noisy import CAT, LEVEL, noisy, psnr
+
+
+@pytest.mark.parametrize("grey", [False, True], ids=["colour", "grey"])
+def test_denoising_gains(grey: bool) -> None:
+    clean = CAT[..., 1] if grey else CAT
+    seen = noisy(clean)
+    restored = restorekit.restore("denoise", seen, sigma=LEVEL)
+    assert psnr(restored, clean) > psnr(seen, clean) + 4
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.5, 1.5, 5.0, 200.0])
+@pytest.mark.parametrize("prior", list(priors.shipped()))
+def test_no_noise_level_makes_a_photo_worse(prior: str, sigma: float) -> None:
+    """Also beyond those that the prior was trained at."""
+    clean = CAT[:64, :64] / 255
+    noisy = clean + sigma / 255 * np.random.default_rng(0).standard_normal(clean.shape)
+    restored = restorekit.restore("denoise", noisy, sigma=sigma / 255, prior=prior)
+    gain = metrics.psnr(restored, clean, 1.0) - metrics.psnr(noisy.clip(0, 1), clean, 1.0)
+    assert gain > -0.05
+
+
+def test_noise_levels_are_estimated_within_one_grey_level() -> None:
+    """Mean absolute error below 1 of 255 at sigma 5 to 50, in whatever unit, and for grey."""
+    rng = np.random.default_rng(0)
+    errors = []
+    for file in sorted((SAMPLES / "photos").glob("*")):
+        clean = images.read(file).rgb8().astype(np.float32)
+        for sigma in (5, 10, 25, 50):
+            noisy = clean + rng.normal(0, sigma, clean.shape).astype(np.float32)
+            found = estimate(noisy)
+            errors.append(abs(found - sigma))
+            assert estimate(noisy / 127.5 - 1) * 127.5 == pytest.approx(found, abs=0.01)
+            assert abs(estimate(noisy[..., :1]) - sigma) < 3
+    assert np.mean(errors) < 1.0
+
+
+def test_sigma_estimated_is_nearly_as_good() -> None:
+    seen = noisy(CAT)
+    told, estimated = (restorekit.restore("denoise", seen, sigma=s) for s in (LEVEL, "auto"))
+    assert np.array_equal(restorekit.restore("denoise", seen), estimated)  # the default
+    assert psnr(estimated, CAT) > psnr(told, CAT) - 0.5
+
+
+def test_generate(tmp_path: Path) -> None:
+    """The size is (height, width) here; the seed decides, as on the command line."""
+    target = tmp_path / "out.png"
+    command = ["generate", "-o", str(target), "--size", "24x16", "--steps", "2", "--quiet"]
+    assert cli.main(command) == 0
+    one, other = (restorekit.restore("generate", size=(16, 24), steps=2, seed=s) for s in (0, 1))
+    assert (one.dtype, one.shape) == (np.uint8, (16, 24, 3))
+    assert not np.array_equal(one, other)
+    assert np.array_equal(one, images.read(target).pixels)
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.float64, torch.uint8])
+def test_inpainting_by_an_array(kind: Any) -> None:
+    hole = np.zeros((32, 40), bool)
+    hole[10:16, 8:30] = True
+    damaged = np.where(hole[..., None], 0, CAT[:32, :40]).astype(np.uint8)
+    mask: Any
+    if isinstance(kind, torch.dtype):
+        mask = torch.from_numpy(hole).to(kind)
+    else:
+        mask = hole.astype(kind) * (255 if kind is np.uint8 else 1)
+    restored = restorekit.restore("inpaint", damaged, mask=mask, steps=2)
+    assert np.array_equal(restored[~hole], CAT[:32, :40][~hole])
+    assert psnr(restored[hole] / 255, CAT[:32, :40][hole]) > 20
+
+
+def test_inpainting_of_transparent_pixels() -> None:
+    """Without a mask: an option that was not given has its default."""
+    photo = np.dstack([CAT[:16, :16], np.full((16, 16), 255, np.uint8)])
+    photo[4:8, 4:8] = 0
+    restored = restorekit.restore("inpaint", photo, mask_from_alpha=True, steps=2)
+    assert (restored[..., 3] == 255).all()
+    assert (restored[4:8, 4:8, :3] > 0).all()
+
+
+@pytest.mark.parametrize("method", ["diffpir", "ddnm", "dps", "pigdm"])
+def test_every_method_denoises(method: str) -> None:
+    """A method counts the photo once: it starts from noise, not from the photo as a state."""
+    clean = CAT[:48, :48]
+    found = restorekit.restore(
+        "denoise", noisy(clean), sigma=LEVEL, method=method, steps=16, sampler="dpmpp_2m"
+    )
+    alone = restorekit.restore("denoise", noisy(clean), sigma=LEVEL)
+    assert psnr(noisy(clean), clean) + 2 < psnr(found, clean) < psnr(alone, clean)
+    with pytest.raises(RestorekitError, match="--steps"):
+        restorekit.restore("denoise", noisy(clean), sigma=LEVEL, method=method)
+
+
+@pytest.mark.parametrize("task", ["denoise", "superres"])
+def test_what_transparency_hides_does_not_show(task: str) -> None:
+    """Whatever colour the hidden pixels have, the visible ones come out the same."""
+    options: dict[str, Any] = {"sigma": LEVEL} if task == "denoise" else {"scale": 2, "steps": 2}
+    alpha = np.full((32, 40), 255, np.uint8)
+    alpha[:, 25:] = 0
+    restored = []
+    for hidden in (0, 255):
+        pixels = CAT[:32, :40].copy()
+        pixels[alpha == 0] = hidden
+        rgba = np.dstack([pixels, alpha])
+        restored.append(restorekit.restore(task, rgba, **options))
+    one, other = restored
+    assert np.array_equal(one[..., 3], other[..., 3])
+    assert one.shape[:2] == (32, 40) if task == "denoise" else (64, 80)
+    assert np.array_equal(one[one[..., 3] > 0], other[one[..., 3] > 0])
+    assert 0 < (one[..., 3] == 0).mean() < 1
+
+
+@pytest.mark.parametrize(("sampler", "turned"), [("snore", True), ("hqs", False)])
+def test_only_snore_asks_about_turned_pictures(sampler: str, turned: bool) -> None:
+    """A tall picture is asked about lying down, and comes back standing."""
+    asked: set[tuple[int, int]] = set()
+    restorer = Restorer(plugins.registry().task("superres"), Choices(sampler=sampler, steps=4))
+    inner = restorer.evaluated
+
+    class Seen(Wrapper):
+        def __call__(self, x_t: torch.Tensor, t: torch.Tensor) -> Prediction:
+            asked.add((x_t.shape[2], x_t.shape[3]))
+            return self.denoiser(x_t, t)
+
+    restorer.evaluated = Seen(inner)
+    options = resolve(restorer.task, {"scale": 2.0})
+    restored = restorer(np.ascontiguousarray(CAT[:24, :16]), **options).pixels
+    assert restored.shape == (48, 32, 3)
+    assert asked == ({(48, 32), (32, 48)} if turned else {(48, 32)})
+
+
+def test_an_ensemble_treats_a_mirrored_picture_alike() -> None:
+    seen = noisy(CAT[:32, :40]).astype(np.float32)
+
+    def restored(pixels: np.ndarray, **how: Any) -> np.ndarray:
+        return restorekit.restore("denoise", np.ascontiguousarray(pixels), sigma=LEVEL, **how)
+
+    plain, averaged = restored(seen), restored(seen, ensemble=True)
+    assert np.abs(restored(seen[:, ::-1], ensemble=True)[:, ::-1] - averaged).max() < 1e-5
+    assert np.abs(restored(seen[:, ::-1])[:, ::-1] - plain).max() > 1e-3
+    assert psnr(averaged, CAT[:32, :40]) > psnr(plain, CAT[:32, :40])
