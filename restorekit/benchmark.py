@@ -105,8 +105,8 @@ def benchmark(
 
 def mean_of(rows: list[Report]) -> Report:
     """Means over images of every score, and seconds over megapixels."""
-    names = rows[0].keys() - {"name", "seconds", "megapixels"}
-    means: Report = {k: float(np.mean([row[k] for row in rows])) for k in rows[0] if k in names}
+    names = [k for k in rows[0] if k not in ("name", "seconds", "megapixels")]
+    means: Report = {k: float(np.mean([row[k] for row in rows])) for k in names}
     spent, size = (sum(row[k] for row in rows) for k in ("seconds", "megapixels"))
     return means | {"seconds_per_megapixel": spent / size}
 
