@@ -17,7 +17,7 @@ from restorekit.engine.operators import (
     area,
     bicubic,
 )
-from restorekit.testing import check_operator
+from restorekit.testing import check_operator, dense
 
 SIZE = (13, 17)
 
@@ -73,6 +73,16 @@ def test_conformance_catches_a_wrong_adjoint() -> None:
         check_operator(Wrong(), (1, 3, *SIZE))
 
 
+def test_conformance_catches_a_wrong_norm() -> None:
+    operator = OPERATORS["bicubic x3.3"]()
+
+    class Wrong(Resample):
+        norm = 0.9 * operator.norm
+
+    with pytest.raises(AssertionError, match="norm"):
+        check_operator(Wrong(SIZE, (4, 5)), (1, 3, *SIZE))
+
+
 def test_reduction_keeps_constants_and_means() -> None:
     for kernel in (bicubic, area):
         operator = Resample((12, 16), (3, 4), kernel)
@@ -85,12 +95,23 @@ def test_reduction_keeps_constants_and_means() -> None:
 
 def test_bicubic_is_the_literatures() -> None:
     """Weights of MATLAB's imresize(x, 1/2), antialiased, away from the edges."""
-    from restorekit.engine.operators import resampling_matrix
-
-    row = resampling_matrix(32, 16, bicubic)[8]
+    across = Resample((1, 32), (1, 16))
+    row = dense(across, (1, 1, 1, 32))[8]
     wanted = torch.tensor([-3, -9, 29, 111, 111, 29, -9, -3], dtype=torch.float64) / 256
     torch.testing.assert_close(row[13:21], wanted)
     assert row[:13].abs().max() == 0 == row[21:].abs().max()
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3])
+def test_long_sides_are_solved_without_an_eigenbasis(
+    monkeypatch: pytest.MonkeyPatch, rho: float
+) -> None:
+    operator = OPERATORS["bicubic x3.3"]()
+    y = torch.randn(1, 3, 4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    z = operator.pinv(y.flip(-1))
+    exact = operator.project(z, y, rho)
+    monkeypatch.setattr(Resample, "DIRECT", 4)
+    torch.testing.assert_close(operator.project(z, y, rho), exact, atol=1e-5, rtol=0)
 
 
 def test_a_mask_of_greys_is_refused() -> None:

@@ -6,6 +6,7 @@ import functools
 import math
 import warnings
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -190,33 +191,35 @@ class Resample(LinearOperator):
         kernel: `bicubic` or `area`.
     """
 
-    matrix_h: Tensor
-    matrix_w: Tensor
+    DIRECT = 8192  # pixels a side of y, up to which A A^T is worth an eigenbasis: it takes side^3
 
     def __init__(
         self, size: tuple[int, int], to: tuple[int, int], kernel: Kernel | None = None
     ) -> None:
         super().__init__()
-        self.axes = [(n, m, kernel or bicubic) for n, m in zip(size, to, strict=True)]
-        # float64 whatever the pictures are: cast on use, so that both precisions are exact.
-        for name, axis in zip(("matrix_h", "matrix_w"), self.axes, strict=True):
-            self.register_buffer(name, resampling_matrix(*axis), persistent=False)
+        self.axes = [Axis(n, m, kernel or bicubic) for n, m in zip(size, to, strict=True)]
 
     @property
     def norm(self) -> float:  # type: ignore[override]
-        return math.prod(float(gram_eigensystem(*axis)[0].max()) ** 0.5 for axis in self.axes)
+        return math.prod(float(gram_eigensystem(axis)[0].max()) ** 0.5 for axis in self.axes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = along_rows(self.matrix_h.to(x), x)
-        return along_rows(self.matrix_w.to(x), x.mT).mT
+        return self._along_both(x, False)
 
     def adjoint(self, y: Tensor) -> Tensor:
-        y = along_rows(self.matrix_h.T.to(y), y)
-        return along_rows(self.matrix_w.T.to(y), y.mT).mT.contiguous()
+        return self._along_both(y, True).contiguous()
+
+    def _along_both(self, x: Tensor, transposed: bool) -> Tensor:
+        h, w = (banded(axis, transposed, x.dtype, x.device) for axis in self.axes)
+        return along_rows(w, along_rows(h, x).mT).mT
 
     def _solve(self, y: Tensor, rho: float) -> Tensor:
         """(A A^T + rho I)^-1 y in the eigenbasis of A A^T; its pseudo-inverse for rho = 0."""
-        (on_h, u), (on_w, v) = (gram_eigensystem(*axis) for axis in self.axes)
+        if max(axis.m for axis in self.axes) > self.DIRECT:
+            return conjugate_gradients(
+                lambda s: self(self.adjoint(s)) + rho * s, y, torch.zeros_like(y)
+            )
+        (on_h, u), (on_w, v) = (gram_eigensystem(axis) for axis in self.axes)
         eigenvalues = torch.outer(on_h, on_w)
         kept = eigenvalues > 1e-10 * eigenvalues.max()
         inverse = torch.where(kept | (rho > 0), 1 / (eigenvalues + rho), 0.0).to(y)
@@ -231,14 +234,9 @@ class Resample(LinearOperator):
 
 
 def along_rows(matrix: Tensor, x: Tensor) -> Tensor:
-    """A banded (m, n) matrix on the rows of each (..., n, k): (..., m, k)."""
-    if x.device.type == "mps":  # which knows no sparse matrices
-        return matrix @ x
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of CSR being new
-        banded = matrix.to_sparse_csr()
+    """An (m, n) matrix on the rows of each (..., n, k): (..., m, k)."""
     flat = x.movedim(-2, 0)
-    product = banded @ flat.reshape(len(flat), -1)
+    product = matrix @ flat.reshape(len(flat), -1)
     return product.reshape(-1, *flat.shape[1:]).movedim(0, -2)
 
 
@@ -258,13 +256,21 @@ def area(distance: Tensor, stretch: float) -> Tensor:
     return ((stretch + 1) / 2 - distance.abs()).clamp(0, min(1.0, stretch))
 
 
-@functools.lru_cache(maxsize=4)
-def resampling_matrix(n: int, m: int, kernel: Kernel) -> Tensor:
-    """The (m, n) float64 matrix that resamples n values to m.
+class Axis(NamedTuple):
+    """Resampling along one side: n values to m."""
+
+    n: int
+    m: int
+    kernel: Kernel
+
+
+def taps_of(axis: Axis) -> tuple[Tensor, Tensor]:
+    """(m, k) places among the n values, and their float64 weights in each of the m.
 
     Pixel centres map as (i + 0.5) n / m - 0.5; beyond the edges the picture is mirrored, edge
-    pixel included, as in the super-resolution literature.
+    pixel included, as in the super-resolution literature, so that a place may come twice.
     """
+    n, m, kernel = axis
     if n < 1 or m < 1:
         raise ValueError(f"cannot resample {n} pixels to {m}")
     stretch = max(n / m, 1.0)
@@ -272,15 +278,31 @@ def resampling_matrix(n: int, m: int, kernel: Kernel) -> Tensor:
     reach = math.ceil(2 * stretch) + 1
     position = centre.floor()[:, None] + torch.arange(-reach, reach + 1, dtype=torch.float64)
     weight = kernel(position - centre[:, None], stretch)
-    weight = weight / weight.sum(1, keepdim=True)
     mirrored = torch.remainder(position, 2 * n)
-    mirrored = torch.minimum(mirrored, 2 * n - 1 - mirrored).long()
-    return torch.zeros(m, n, dtype=torch.float64).scatter_add_(1, mirrored, weight)
+    place = torch.minimum(mirrored, 2 * n - 1 - mirrored).long()
+    return place, weight / weight.sum(1, keepdim=True)
+
+
+@functools.lru_cache(maxsize=16)
+@torch.inference_mode(False)  # as it is kept for whoever asks next
+def banded(axis: Axis, transposed: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The (m, n) matrix that resamples n values to m, or its transpose; sparse where that works."""
+    place, weight = taps_of(axis)
+    row = torch.arange(axis.m)[:, None].expand_as(place)
+    where = torch.stack([row.flatten(), place.flatten()])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of CSR being new, and not checked
+        matrix = torch.sparse_coo_tensor(where, weight.flatten(), (axis.m, axis.n))
+        matrix = (matrix.T if transposed else matrix).coalesce().to(dtype)
+        if device.type == "mps":  # which knows no sparse matrices
+            return matrix.to_dense().to(device)
+        return matrix.to(device).to_sparse_csr()
 
 
 @functools.lru_cache(maxsize=4)
-def gram_eigensystem(n: int, m: int, kernel: Kernel) -> tuple[Tensor, Tensor]:
+@torch.inference_mode(False)
+def gram_eigensystem(axis: Axis) -> tuple[Tensor, Tensor]:
     """Eigenvalues (m,) and eigenvectors (m, m) of M M^T, M the resampling matrix."""
-    matrix = resampling_matrix(n, m, kernel)
-    eigenvalues, basis = torch.linalg.eigh(matrix @ matrix.T)
+    m, transposed = (banded(axis, how, torch.float64, torch.device("cpu")) for how in (False, True))
+    eigenvalues, basis = torch.linalg.eigh((m @ transposed).to_dense())
     return eigenvalues.clamp(min=0), basis
