@@ -116,6 +116,32 @@ def test_threads_share_batches(full: bool) -> None:
         torch.testing.assert_close(answer.x_0, whole(states[i], times[i]).x_0)
 
 
+def test_a_batch_has_one_graph_for_each_who_wants_a_gradient() -> None:
+    """Whoever goes back through a shared graph first would free it for the others."""
+    sizes: list[int] = []
+
+    class Slow:
+        schedule = linear()
+
+        def __call__(self, x_t: torch.Tensor, t: torch.Tensor) -> Prediction:
+            sizes.append(len(x_t))
+            while len(shared.waiting) + len(sizes) < 4:
+                time.sleep(0.01)
+            return Prediction(x_t.square())
+
+    shared = Shared(Slow())
+
+    def slope(value: float) -> float:
+        with torch.enable_grad():
+            x = torch.full((1, 1, 2, 2), value, requires_grad=True)
+            (gradient,) = torch.autograd.grad(shared(x, torch.tensor(0.5)).x_0.sum(), x)
+        return float(gradient.mean())
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(slope, [1.0, 2.0, 3.0, 4.0])) == [2.0, 4.0, 6.0, 8.0]
+    assert sizes == [1] * 4
+
+
 def test_an_error_reaches_every_thread_that_asked() -> None:
     def fail(x_t: torch.Tensor, t: torch.Tensor) -> Prediction:
         raise ValueError("no answer")

@@ -146,9 +146,10 @@ class Asked:
     answer: Future[Prediction] = field(default_factory=Future)
 
     def fits(self, other: Asked) -> bool:
-        """Whether both can be rows of one batch."""
+        """Whether both can be rows of one batch. Gradients are for the thread that asks alone."""
         a, b = self.x_t, other.x_t
-        return (a.shape[1:], a.dtype, a.device) == (b.shape[1:], b.dtype, b.device)
+        alike = (a.shape[1:], a.dtype, a.device) == (b.shape[1:], b.dtype, b.device)
+        return alike and not (a.requires_grad or b.requires_grad)
 
 
 class Shared(Wrapper):
@@ -224,6 +225,8 @@ class Guarded(Wrapper):
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
         p = self.denoiser(x_t, t)
         wrong = ~torch.isfinite(p.x_0).flatten(1).all(1)
+        if p.variance_fraction is not None:
+            wrong |= ~torch.isfinite(p.variance_fraction).flatten(1).all(1)
         if not wrong.any():
             return p
         if not self.warned:
