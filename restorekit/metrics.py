@@ -9,6 +9,7 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from .errors import RestorekitError
+from .units import peak_of
 
 Metric = Callable[[np.ndarray, np.ndarray, float], float]
 
@@ -55,8 +56,7 @@ def comparable(pixels: np.ndarray, *, luma: bool = False, crop_border: int = 0) 
     Raises:
         RestorekitError: if nothing remains after cropping.
     """
-    peak = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
-    unit = pixels.astype(np.float64) / peak
+    unit = pixels.astype(np.float64) / peak_of(pixels.dtype)
     if crop_border:
         unit = unit[crop_border:-crop_border, crop_border:-crop_border]
     if unit.size == 0:

@@ -21,13 +21,12 @@ from .engine.conditioning import Degradation, Observation, unconditional
 from .engine.denoiser import Denoiser, NetworkDenoiser, Prediction
 from .engine.noise import Noise
 from .engine.operators import Grey
-from .engine.sampler import GRIDS, TURNING, Progress, sample, times_for, travelling
+from .engine.sampler import GRIDS, NOISELESS, TURNING, Progress, sample, times_for, travelling
 from .engine.symmetry import MIRROR, SQUARE, Ensemble, Turning
 from .engine.wrappers import Guarded, Shared, Tiled, Windowed, Wrapper, out_of_memory
 from .errors import RestorekitError
-from .images.photo import peak_of
 from .task import Picture, Problem, Recipe, Result, Task
-from .units import from_engine, to_engine
+from .units import from_engine, peak_of, to_engine
 
 if TYPE_CHECKING:
     from .engine.schedule import Schedule
@@ -144,18 +143,18 @@ class Restorer:
         noise = Noise(self.seed, name if self.mode == "perceptual" else "")
         noise = noise.branch(f"sample {sample_number}")
         if pixels is None:
-            pixels = np.empty((0, 0, self._channels()), dtype=np.uint8)
+            pixels = np.empty((0, 0, self.prior.channels), dtype=np.uint8)
         seen = pixels if alpha is None else without_hidden(pixels, alpha)
         picture = Picture(to_engine(seen), _unit(alpha), noise, name)
-        problem = self.task.observe(picture, **options)
         try:
+            problem = self.task.observe(picture, **options)
             x_0, nfe = self._solve(problem, noise, progress)
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
             raise RestorekitError(
-                f"not enough memory on {self.device} for {problem.size[1]} x {problem.size[0]} "
-                "pixels; use a smaller photo or another --device"
+                f"not enough memory on {self.device} for a photo of {pixels.shape[1]} x "
+                f"{pixels.shape[0]} pixels; use a smaller photo or another --device"
             ) from error
         restored = from_engine(x_0, pixels.dtype)
         if problem.keep is not None:
@@ -163,9 +162,6 @@ class Restorer:
         alpha = _resized(alpha, problem)
         seconds = time.perf_counter() - began
         return Result(restored, alpha, nfe, seconds, problem.notes)
-
-    def _channels(self) -> int:
-        return self.prior.channels
 
     @torch.inference_mode()
     def _solve(
@@ -186,22 +182,28 @@ class Restorer:
                     f"method {self.recipe.method!r} needs more than one step here; use --steps 16"
                 )
             is_state, level = False, None
-        if channels == 1 and self._channels() == 3:
+        if is_state and self.step in NOISELESS:
+            raise RestorekitError(
+                f"sampler {self.recipe.sampler!r} adds the noise itself, and this photo has it "
+                "already; use --sampler ddim, or --method diffpir --steps 16"
+            )
+        if channels == 1 and self.prior.channels == 3:
             observation = _in_colour(problem.observation)
             guess = guess.expand(-1, 3, -1, -1)
             if is_state and level is not None:
-                guess, level = _coloured_state(guess, level)
-        elif channels == self._channels():
+                chroma = noise.branch("chroma") if self.mode == "perceptual" else Noise(0, "chroma")
+                guess, level = _coloured_state(guess, level, chroma)
+        elif channels == self.prior.channels:
             observation = problem.observation
         else:
-            raise RestorekitError(f"the prior has {self._channels()} channels, not {channels}")
+            raise RestorekitError(f"the prior has {self.prior.channels} channels, not {channels}")
         times = self._times(schedule, level)
         if times[0] <= 0:  # a photo without noise is its own best estimate
             return guess.mean(1, keepdim=True) if channels == 1 else guess, 0
 
         alpha, sigma = (float(v) for v in schedule(times[0]))
         x_t = alpha * guess
-        if not is_state and self.recipe.noisy_start:
+        if not is_state and self.step not in NOISELESS:
             x_t = x_t + sigma * noise.normal(guess.shape)
         counted = Counted(self._evaluated((x_t.shape[2], x_t.shape[3])))
         degradation = observation.degradation
@@ -284,15 +286,15 @@ def _in_colour(observation: Observation) -> Observation:
     return Observation(observation.y, degradation)
 
 
-def _coloured_state(grey: Tensor, level: float) -> tuple[Tensor, float]:
+def _coloured_state(grey: Tensor, level: float, noise: Noise) -> tuple[Tensor, float]:
     """A noisy grey photo as a state of a colour prior, and its level.
 
     Noise of deviation s in the mean of three channels is noise of deviation sqrt(3) s in each:
-    what is missing is the part of it that the mean does not see. It is always the same draw,
-    since denoising has one answer.
+    what is missing is the part of it that the mean does not see. It is drawn anew for each
+    posterior sample; where one answer is wanted it is always the same.
     """
     level = 3**0.5 * level
-    eps = Noise(0, "chroma").normal(grey.shape)
+    eps = noise.normal(grey.shape)
     return grey + level * (eps - eps.mean(1, keepdim=True)), level
 
 

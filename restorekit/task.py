@@ -78,8 +78,6 @@ class Recipe:
         start: noise-to-signal ratio of the first evaluation; None: the schedule's largest.
         end: that of the last evaluation.
         travel: (length, repeats) of time travel, or None.
-        noisy_start: whether the guess is diffused to the first noise level; without, as
-            plug-and-play methods have it, nothing random is left.
     """
 
     method: str
@@ -89,7 +87,6 @@ class Recipe:
     start: float | None = None
     end: float = 0.02
     travel: tuple[int, int] | None = None
-    noisy_start: bool = True
 
 
 @dataclass(frozen=True)

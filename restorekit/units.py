@@ -13,13 +13,33 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def eight_bit(pixels: np.ndarray) -> np.ndarray:
-    """uint8 as it is; floats on [0, 1] as a file of 8 bits would hold them."""
+def peak_of(dtype: np.dtype | type) -> int:
+    """The value of white in samples of a type."""
     import numpy as np
 
-    if pixels.dtype == np.uint8:
-        return pixels
-    return np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)
+    dtype = np.dtype(dtype)
+    return int(np.iinfo(dtype).max) if dtype.kind == "u" else 1
+
+
+def converted(samples: np.ndarray, dtype: np.dtype | type) -> np.ndarray:
+    """Samples of another type: white stays white, and what lies between is rounded."""
+    import numpy as np
+
+    if samples.dtype == dtype:
+        return samples
+    if samples.dtype == np.uint16 and dtype == np.uint8:
+        return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)  # rounds x / 257
+    if samples.dtype == np.uint8 and dtype == np.uint16:
+        return samples.astype(np.uint16) * np.uint16(257)
+    scaled = samples.astype(np.float64) * (peak_of(dtype) / peak_of(samples.dtype))
+    return (np.rint(scaled) if np.dtype(dtype).kind == "u" else scaled).astype(dtype)
+
+
+def eight_bit(pixels: np.ndarray) -> np.ndarray:
+    """Integers, or floats on [0, 1], as a file of 8 bits would hold them."""
+    import numpy as np
+
+    return converted(pixels.clip(0, 1) if pixels.dtype.kind == "f" else pixels, np.uint8)
 
 
 def sigma_to_engine(sigma: float) -> float:
@@ -37,9 +57,8 @@ def to_engine(pixels: np.ndarray) -> Tensor:
     import numpy as np
     import torch
 
-    peak = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
     planes = np.array(pixels.transpose(2, 0, 1), dtype=np.float32, order="C", copy=True)
-    return torch.from_numpy(planes).mul_(2 / peak).sub_(1).unsqueeze(0)
+    return torch.from_numpy(planes).mul_(2 / peak_of(pixels.dtype)).sub_(1).unsqueeze(0)
 
 
 def from_engine(x: Tensor, dtype: np.dtype) -> np.ndarray:
@@ -49,5 +68,4 @@ def from_engine(x: Tensor, dtype: np.dtype) -> np.ndarray:
     unit = x[0].detach().float().cpu().add(1).div_(2).clamp_(0, 1).permute(1, 2, 0)
     if np.dtype(dtype).kind != "u":
         return np.ascontiguousarray(unit.numpy(), dtype=dtype)
-    peak = np.iinfo(dtype).max
-    return np.ascontiguousarray(unit.mul_(peak).round_().numpy().astype(dtype))
+    return np.ascontiguousarray(unit.mul_(peak_of(dtype)).round_().numpy().astype(dtype))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,66 @@ def test_every_method_denoises(method: str) -> None:
         restorekit.restore("denoise", noisy(clean), sigma=LEVEL, method=method)
 
 
+@pytest.mark.parametrize("sampler", ["snore", "hqs"])
+def test_samplers_that_noise_a_photo_do_not_take_a_noisy_one_for_a_state(sampler: str) -> None:
+    clean = CAT[:48, :48]
+    with pytest.raises(RestorekitError, match="--method"):
+        restorekit.restore("denoise", noisy(clean), sigma=LEVEL, sampler=sampler)
+    found = restorekit.restore(
+        "denoise", noisy(clean), sigma=LEVEL, sampler=sampler, method="diffpir", steps=16
+    )
+    assert psnr(found, clean) > psnr(noisy(clean), clean) + 2
+
+
+@pytest.mark.parametrize(("sampler", "spread"), [("ddim", True), ("hqs", False), ("snore", False)])
+def test_a_sampler_starts_from_a_state_of_its_own(sampler: str, spread: bool) -> None:
+    """From the guess at the noise level of the first time, or without any."""
+    restorer = Restorer(plugins.registry().task("superres"), Choices(sampler=sampler, steps=3))
+    starts: list[torch.Tensor] = []
+    step = restorer.step
+
+    class Noting:
+        def __call__(self, denoiser: Any, x_t: torch.Tensor, *rest: Any) -> Any:
+            starts.append(x_t)
+            return step(denoiser, x_t, *rest)
+
+        def __hash__(self) -> int:
+            return hash(step)
+
+        def __eq__(self, other: object) -> bool:
+            return other is step
+
+    restorer.step = Noting()
+    restorer(np.full((24, 24, 3), 128, np.uint8), **resolve(restorer.task, {"scale": 2.0}))
+    schedule = restorer.prior.schedule
+    _, sigma = schedule(schedule.time_for(restorer.recipe.start))
+    assert starts[0].std() == pytest.approx(float(sigma) if spread else 0.0, rel=0.1, abs=0.01)
+
+
+def test_time_travel_walks_again() -> None:
+    """RePaint's: every two steps twice, as a recipe may ask."""
+    restorer = Restorer(plugins.registry().task("inpaint"), Choices(sampler="ddim", steps=5))
+    restorer.recipe = dataclasses.replace(restorer.recipe, travel=(2, 2))
+    hole = np.zeros((16, 16), bool)
+    hole[4:8, 4:8] = True
+    result = restorer(CAT[:16, :16], **resolve(restorer.task, {"mask": hole}))
+    assert result.nfe == 9  # 1 + 2 x 2 + 2 x 2: the first and two stretches of two
+    assert np.array_equal(result.pixels[~hole], CAT[:16, :16][~hole])
+
+
+def test_samples_of_a_grey_photo_differ_in_what_grey_does_not_show() -> None:
+    """The deviations of posterior samples count the noise that the mean of the channels hides."""
+    seen = noisy(CAT[:32, :32, 1])
+    one, again, other = (
+        restorekit.restore(
+            "denoise", seen, sigma=LEVEL, mode="perceptual", method="none", steps=1, seed=seed
+        )
+        for seed in (0, 0, 1)
+    )
+    assert np.array_equal(one, again)
+    assert np.abs(one - other).max() > 1e-3
+
+
 @pytest.mark.parametrize("task", ["denoise", "superres"])
 def test_what_transparency_hides_does_not_show(task: str) -> None:
     """Whatever colour the hidden pixels have, the visible ones come out the same."""
@@ -124,7 +185,7 @@ def test_what_transparency_hides_does_not_show(task: str) -> None:
         restored.append(restorekit.restore(task, rgba, **options))
     one, other = restored
     assert np.array_equal(one[..., 3], other[..., 3])
-    assert one.shape[:2] == (32, 40) if task == "denoise" else (64, 80)
+    assert one.shape[:2] == ((32, 40) if task == "denoise" else (64, 80))
     assert np.array_equal(one[one[..., 3] > 0], other[one[..., 3] > 0])
     assert 0 < (one[..., 3] == 0).mean() < 1
 

@@ -114,7 +114,8 @@ def replace(prior: Denoiser, observation: Observation) -> Denoiser:
     """RePaint's known-region rule (Lugmayr et al. 2022, eq. 8): known pixels of x_0 are y's.
 
     A step of the sampler from there gives the known pixels the law q(x_s | x_0 = y), which is
-    what the paper pastes into x_s. Noise in y is taken for picture. Masks only.
+    what the paper pastes into x_s. Its resampling is time travel, which a recipe asks for. Noise
+    in y is taken for picture. Masks only.
     """
     a = observation.operator
     if not isinstance(a, Mask):

@@ -231,6 +231,8 @@ STEPS: dict[str, Step] = {
     "hqs": hqs,
     "snore": snore(),
 }
+# Those whose state is alpha_t x_0, without noise, to start with as later on.
+NOISELESS = frozenset({STEPS["hqs"], STEPS["snore"]})
 # Those that may ask about another turn of the picture each time (see `symmetry.Turning`). hqs must
 # not: what a network makes of the turned errors of the step before adds up, since no noise hides
 # them.

@@ -7,6 +7,8 @@ from types import EllipsisType
 
 import numpy as np
 
+from ..units import converted, peak_of
+
 DTYPES = (np.uint8, np.uint16, np.float32)
 
 
@@ -74,21 +76,3 @@ class Photo:
     def rgb8(self) -> np.ndarray:
         """(H, W, 3) uint8, without the alpha."""
         return np.repeat(converted(self.pixels, np.uint8), 3 if self.is_grey else 1, axis=2)
-
-
-def peak_of(dtype: np.dtype | type) -> int:
-    """The value of white in samples of a type."""
-    dtype = np.dtype(dtype)
-    return int(np.iinfo(dtype).max) if dtype.kind == "u" else 1
-
-
-def converted(samples: np.ndarray, dtype: np.dtype | type) -> np.ndarray:
-    """Samples of another type: white stays white, and what lies between is rounded."""
-    if samples.dtype == dtype:
-        return samples
-    if samples.dtype == np.uint16 and dtype == np.uint8:
-        return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)  # rounds x / 257
-    if samples.dtype == np.uint8 and dtype == np.uint16:
-        return samples.astype(np.uint16) * np.uint16(257)
-    scaled = samples.astype(np.float64) * (peak_of(dtype) / peak_of(samples.dtype))
-    return (np.rint(scaled) if np.dtype(dtype).kind == "u" else scaled).astype(dtype)
