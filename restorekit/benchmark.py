@@ -60,7 +60,7 @@ def benchmark(
     rows = []
     for file in files:
         name = file.relative_to(folder).as_posix()
-        clean = images.read(file).rgb8()
+        clean = images.read(file).at_depth(np.uint8).pixels  # a grey photo stays grey
         noise = Noise(restorer.seed, name).branch("degradation")
         reference, degraded, given = trial.degrade(clean, noise, **options)
         baseline = trial.baseline(degraded, **given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from . import images, plugins
 from .errors import RestorekitError
 from .metrics import score
 
+log = logging.getLogger(__name__)
+
 
 def pairs(restored: Path, reference: Path) -> list[tuple[str, Path, Path]]:
     """(name, restored, reference) of two files, or of the photos of two folders.
@@ -19,7 +22,7 @@ def pairs(restored: Path, reference: Path) -> list[tuple[str, Path, Path]]:
     Names match without their suffixes, so that a PNG may be compared to a JPEG.
 
     Raises:
-        RestorekitError: if a path is missing, kinds differ, or a photo has no counterpart.
+        RestorekitError: if a path is missing, kinds differ, or a restored photo has no reference.
     """
     for path in (restored, reference):
         if not path.exists():
@@ -33,6 +36,13 @@ def pairs(restored: Path, reference: Path) -> list[tuple[str, Path, Path]]:
         raise RestorekitError(f"{restored}: holds no photos")
     if missing := sorted(set(mine) - set(theirs)):
         raise RestorekitError(f"{mine[missing[0]]}: has no counterpart in {reference}")
+    if missing := sorted(set(theirs) - set(mine)):
+        log.warning(
+            "%s and %d more are not in %s and not scored",
+            theirs[missing[0]],
+            len(missing) - 1,
+            restored,
+        )
     return [(name, mine[name], theirs[name]) for name in sorted(mine)]
 
 
@@ -122,6 +132,7 @@ def bits(
     from . import priors
     from .engine.losses import bits_per_dimension
     from .engine.noise import Noise
+    from .engine.wrappers import Guarded
     from .units import to_engine
 
     side = int(priors.read_metadata(prior).get("training", {}).get("crop", 64))
@@ -130,7 +141,8 @@ def bits(
     files = images.below(folder)
     if limit is not None and limit < len(files):
         files = [files[i * len(files) // limit] for i in range(limit)]
-    denoiser = priors.load(prior, device, precision)
+    loaded = priors.load(prior, device, precision)
+    denoiser = loaded if precision == "float32" else Guarded(loaded)
     found = []
     for first in range(0, len(files), batch):
         crops = []

@@ -13,6 +13,7 @@ import pytest
 from skimage import data
 
 from restorekit import images, plugins
+from restorekit.units import eight_bit
 
 from .commands import run, save
 
@@ -73,6 +74,22 @@ def test_evaluate_as_table_and_csv(
     assert lines[-1].split()[0] == "mean"
 
 
+def test_evaluate_tells_of_references_without_a_restored_photo(
+    pair: tuple[np.ndarray, np.ndarray], caplog: pytest.LogCaptureFixture
+) -> None:
+    Path("noisy/sub/two.png").unlink()
+    assert run("evaluate noisy clean") == 0
+    assert "two.bmp" in caplog.text
+
+
+def test_equals_are_null_in_json(capfd: pytest.CaptureFixture[str]) -> None:
+    """Their PSNR is infinite, which JSON cannot say."""
+    save("a.png", CAT[:16, :16])
+    assert run("evaluate a.png a.png --json") == 0
+    report = json.loads(capfd.readouterr().out, parse_constant=pytest.fail)
+    assert report["mean"] == {"psnr": None, "ssim": 1}
+
+
 REPORT = {"task", "options", "prior", "nfe", "images", "mean"}
 ROW = {"name", "psnr", "ssim", "baseline_psnr", "baseline_ssim", "seconds", "megapixels"}
 MEAN = {"psnr", "ssim", "baseline_psnr", "baseline_ssim", "seconds_per_megapixel"}
@@ -123,6 +140,37 @@ def test_benchmark(
         hole = (images.read("saved/degraded/a.png").pixels != clean).any(axis=2)
         assert first["hole_psnr"] == pytest.approx(psnr(saved["restored"][hole], clean[hole]), 0.02)
         assert np.array_equal(saved["restored"][~hole], clean[~hole])
+
+
+@pytest.mark.parametrize(
+    ("command", "score", "gain"),
+    [
+        ("superres clean --scale 2", "psnr", 1.0),
+        ("inpaint clean --mask-kind random --coverage 0.5", "hole_psnr", 2.0),
+    ],
+)
+def test_restoring_beats_what_it_starts_from(command: str, score: str, gain: float) -> None:
+    """Bicubic interpolation and Telea's filling are both the first guess and the baseline."""
+    save("clean/cat.png", CAT[60:124, 100:164])
+    assert run(f"benchmark {command} --json r.json --quiet") == 0
+    mean = json.loads(Path("r.json").read_text())["mean"]
+    assert mean[score] > mean[f"baseline_{score}"] + gain
+
+
+def test_a_grey_photo_gets_grey_noise() -> None:
+    """One noise, as the literature has it: three over one picture would average out."""
+    save("clean/grey.png", CAT[60:108, 100:164, 1])
+    assert run("benchmark denoise clean --sigma 25 --json r.json --save s --quiet") == 0
+    seen = {kind: images.read(f"s/{kind}/grey.png") for kind in ("degraded", "restored")}
+    assert all(photo.is_grey for photo in seen.values())
+    (row,) = json.loads(Path("r.json").read_text())["images"]
+    assert row["baseline_psnr"] < row["psnr"]
+
+
+def test_integers_of_any_depth_are_scored_alike() -> None:
+    deep = CAT[:8, :8].astype(np.uint16) * 257
+    assert np.array_equal(eight_bit(deep), CAT[:8, :8])
+    assert eight_bit(np.array([-0.2, 0.4, 1.7])).tolist() == [0, 102, 255]
 
 
 def test_benchmark_baseline_of_denoising_is_non_local_means() -> None:

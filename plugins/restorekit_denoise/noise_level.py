@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-PATCHES = 100_000  # enough for the covariance of 75 numbers
+PATCHES = 100_000  # at most; enough for the covariance of 75 numbers
 SMALLEST = 48  # pixels a side; below there are too few patches
 
 
@@ -21,9 +23,10 @@ def estimate(pixels: np.ndarray) -> float:
         return from_wavelets(pixels)
     side = 5 if channels == 3 else 8
     windows = np.lib.stride_tricks.sliding_window_view(pixels, (side, side), axis=(0, 1))
-    count = windows.shape[0] * windows.shape[1]
-    stride = max(1, int((count / PATCHES) ** 0.5))
-    patches = windows[::stride, ::stride].reshape(-1, channels * side * side)
+    excess = windows.shape[0] * windows.shape[1] / PATCHES
+    down = math.ceil(excess**0.5)
+    across = math.ceil(excess / down)
+    patches = windows[::down, ::across].reshape(-1, channels * side * side)
     values = np.linalg.eigvalsh(np.cov(patches, rowvar=False, dtype=np.float64))  # rising
     for kept in range(len(values), 0, -1):
         mean = values[:kept].mean()

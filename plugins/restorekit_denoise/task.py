@@ -84,13 +84,12 @@ def degrade(
 def non_local_means(noisy: np.ndarray, *, sigma: float | str) -> np.ndarray:
     """OpenCV's, on 8 bits, which is all it takes, at the strength that does best on photos."""
     import cv2
-    import numpy as np
 
-    from restorekit.units import to_engine
+    from restorekit.units import eight_bit, to_engine
 
     if isinstance(sigma, str):
         sigma = sigma_from_engine(estimate_sigma(to_engine(noisy)))
-    eight = np.rint(noisy.clip(0, 1) * 255).astype(np.uint8)
+    eight = eight_bit(noisy)
     strength = max(0.65 * 255 * sigma, 1.0)
     if eight.shape[2] == 1:
         return cv2.fastNlMeansDenoising(eight, None, strength, 7, 21)[..., None]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +76,19 @@ def common_options(task: Task) -> list[click.Parameter]:
         ),
         click.Option(["--debug"], **FLAG, help="Show tracebacks."),
     ]
+
+
+def json_text(value: Any) -> str:
+    """Indented JSON, in which what is not finite (the PSNR of equals) is null."""
+
+    def finite(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: finite(v) for name, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [finite(v) for v in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return json.dumps(finite(value), indent=1, default=str, allow_nan=False)
 
 
 def choices_from(values: dict[str, Any], mode: str) -> Choices:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from .. import plugins
-
-PATH = click.Path(path_type=Path)
+from .common import PATH, json_text
 
 
 @click.command("evaluate")
@@ -34,7 +32,7 @@ def evaluate(
 
     report = evaluation.evaluate(restored, reference, luma=luma, crop_border=crop_border)
     if as_json:
-        click.echo(json.dumps(report, indent=1))
+        click.echo(json_text(report))
     else:
         click.echo(evaluation.as_csv(report) if as_csv else evaluation.as_table(report), nl=False)
 
@@ -61,9 +59,7 @@ def priors_show(name: str) -> None:
     path = find_prior(name)
     described = priors.read_metadata(path)
     card = path.with_suffix(".md")
-    click.echo(
-        card.read_text(encoding="utf-8") if card.exists() else json.dumps(described, indent=1)
-    )
+    click.echo(card.read_text(encoding="utf-8") if card.exists() else json_text(described))
 
 
 @priors_group.command("bits")
@@ -118,7 +114,7 @@ def list_plugins(as_json: bool) -> None:
     """The installed plugins, what they offer, and which are broken."""
     found = plugins.registry().plugins
     if as_json:
-        click.echo(json.dumps([vars(p) for p in found], indent=1))
+        click.echo(json_text([vars(p) for p in found]))
         return
     for p in found:
         offers = ", ".join([*p.tasks, *(h.removeprefix("restorekit_") for h in p.hooks)])

@@ -11,8 +11,7 @@ import click
 
 from ..errors import RestorekitError
 from ..progress import TrainingBar
-
-PATH = click.Path(path_type=Path)
+from .common import PATH
 
 
 @click.command("train")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from .. import plugins
 from ..errors import RestorekitError
 from ..files import write
 from ..task import Task
-from .common import FLAG, PATH, choices_from, common_options
+from .common import FLAG, PATH, choices_from, common_options, json_text
 
 
 def trial_command(task: Task) -> click.Command:
@@ -62,7 +61,7 @@ def trial_command(task: Task) -> click.Command:
             show("mean", mean, mean["seconds_per_megapixel"])
             click.echo(f"network evaluations (NFE) per photo: {report['nfe']}")
         if json_file is not None:
-            write(json_file, json.dumps(report, indent=1, default=str) + "\n")
+            write(json_file, json_text(report) + "\n")
 
     return click.Command(
         task.name, params=params, callback=command, help=f"Try on clean photos: {task.summary}"
