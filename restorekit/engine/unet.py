@@ -48,8 +48,14 @@ class UNetConfig:
             raise ValueError(f"block {self.block!r} is unknown; use {', '.join(BLOCKS)}")
         if self.block == "naf" and self.norm:
             raise ValueError("naf blocks have a norm of their own; leave out norm")
+        sizes = (*self.widths, *self.blocks_per_level, self.unshuffle, self.embedding)
+        if any(type(size) is not int or size < 1 for size in sizes) or self.embedding % 2:
+            raise ValueError("widths, blocks, unshuffle and embedding must be 1 or more, "
+                             "and embedding even")  # fmt: skip
         if any(not 0 <= level < len(self.widths) for level in self.attention):
             raise ValueError(f"attention levels must lie in 0..{len(self.widths) - 1}")
+        if any(self.widths[level] % heads_for(self.widths[level]) for level in self.attention):
+            raise ValueError("widths of levels with attention must be multiples of 32")
 
     @property
     def blocks_per_level(self) -> tuple[int, ...]:
@@ -180,12 +186,17 @@ BLOCKS: dict[str, type[ResidualBlock] | type[NAFBlock]] = {
 }
 
 
+def heads_for(width: int) -> int:
+    """Of 32 channels each."""
+    return max(1, width // 32)
+
+
 class Attention(nn.Module):
     """Self-attention over all positions, added to its input."""
 
-    def __init__(self, width: int, head: int = 32) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.heads = max(1, width // head)
+        self.heads = heads_for(width)
         self.norm = nn.GroupNorm(math.gcd(32, width), width)
         self.qkv = nn.Conv2d(width, 3 * width, 1)
         self.out = nn.Conv2d(width, width, 1)

@@ -23,7 +23,7 @@ from restorekit.training.settings import Settings
 from restorekit.training.trainer import train
 
 from ..conftest import SAMPLES
-from .tiny import TINY
+from .tiny import TINY, losses_of
 
 
 def test_a_minute_of_training_learns_and_gives_a_prior(photos: Path, tmp_path: Path) -> None:
@@ -65,6 +65,8 @@ def test_a_batch_in_parts_is_the_same_batch(photos: Path, tmp_path: Path) -> Non
     whole = train(TINY, photos, tmp_path / "whole", cache=tmp_path / "cache")
     parts = Settings.from_dict(TINY.as_dict() | {"accumulate": 2})
     summed = train(parts, photos, tmp_path / "parts", cache=tmp_path / "cache")
+    for (_, one), (_, other) in zip(*(losses_of(p.parent) for p in (whole, summed)), strict=True):
+        assert other == pytest.approx(one, rel=1e-3)
     a, b = (priors.load(p).network.state_dict() for p in (whole, summed))
     for name in a:
         torch.testing.assert_close(a[name], b[name], atol=2e-3, rtol=1e-2)

@@ -30,6 +30,9 @@ from restorekit.training.trainer import draw_times, rate_at
         ({"batch": 16.0}, "batch"),
         ({"ema": "high"}, "ema"),
         ({"network.channels": 1}, "channels"),
+        ({"network.unshuffle": 0}, "unshuffle"),
+        ({"network.embedding": 65}, "even"),
+        ({"network.widths": [8, 100], "network.attention": [1]}, "32"),
         ({"network.block": "naf", "network.norm": True}, "naf"),
     ],
 )
