@@ -70,7 +70,11 @@ def restore(
     restorer = Restorer(found, choices)
 
     def run(pixels: np.ndarray | None, alpha: np.ndarray | None, name: str) -> Any:
-        return restorer(pixels, alpha, name=name, progress=progress, **values)
+        return restorer(pixels, alpha, name=name, progress=progress, expected=expected, **values)
+
+    def expected(size: tuple[int, int]) -> None:
+        if output is not None:
+            images.check_size(output, size)
 
     if output is not None and not isinstance(image, str | os.PathLike):
         raise RestorekitError("output needs the path of a file as image")
@@ -93,7 +97,7 @@ Run = Callable[[np.ndarray | None, np.ndarray | None, str], Any]
 def _path(source: Path, target: Path | None, overwrite: bool, run: Run) -> np.ndarray | Path:
     photo = images.read(source)
     if target is not None:
-        if target.resolve() == source.resolve():
+        if target.exists() and target.samefile(source):
             raise RestorekitError(f"{target}: is the input itself; name another output")
         if target.exists() and not overwrite:
             raise RestorekitError(f"{target}: exists; name another output, or overwrite=True")

@@ -15,8 +15,16 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+def on_terminal() -> bool:
+    """Whether somebody watches the standard error, which a service may start without."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 class Bar:
-    """Progress of one photo's sampler steps, as its callback."""
+    """Progress of one photo's sampler steps, as its callback, from whatever thread.
+
+    To be closed where its command ends, as Ctrl-C may end it.
+    """
 
     def __init__(self, label: str) -> None:
         self.label = label
@@ -25,7 +33,6 @@ class Bar:
     def __call__(self, done: int, total: int) -> None:
         if self.bar is None:
             self.bar = click.progressbar(length=total, label=self.label, file=sys.stderr)
-            click.get_current_context().call_on_close(self.close)  # Ctrl-C keeps the cursor
             self.bar.render_progress()
         self.bar.update(done - self.bar.pos)
         if done == total:
@@ -66,7 +73,7 @@ class FolderBar(_Shown):
         self.done = self.failed = 0
         self.megapixels = 0.0
         self.began = self.told = time.monotonic()
-        if not quiet and sys.stderr.isatty():
+        if not quiet and on_terminal():
             self.bar = click.progressbar(
                 length=total, file=sys.stderr, show_pos=True, item_show_func=lambda text: text
             )
@@ -111,7 +118,7 @@ class TrainingBar(_Shown):
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
         self.latest: dict[str, Any] = {}
-        if not quiet and sys.stderr.isatty():
+        if not quiet and on_terminal():
             self.bar = click.progressbar(
                 length=self.WHOLE,
                 label="training",

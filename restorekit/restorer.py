@@ -7,6 +7,7 @@ import functools
 import logging
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,6 +122,7 @@ class Restorer:
         name: str = "",
         sample_number: int = 0,
         progress: Progress | None = None,
+        expected: Callable[[tuple[int, int]], None] | None = None,
         **options: Any,
     ) -> Result:
         """Restores one photo.
@@ -132,6 +134,7 @@ class Restorer:
             name: the photo's, which with the seed decides the noise in perceptual mode.
             sample_number: 0, 1, ... for independent samples of the same photo.
             progress: called with (steps done, in all); False cancels.
+            expected: called with the (H, W) of the result before the work, to refuse it in time.
             options: the task's, resolved.
 
         Raises:
@@ -148,6 +151,8 @@ class Restorer:
         picture = Picture(to_engine(seen), _unit(alpha), noise, name)
         try:
             problem = self.task.observe(picture, **options)
+            if expected is not None:
+                expected(problem.size)
             x_0, nfe = self._solve(problem, noise, progress)
         except RuntimeError as error:
             if not out_of_memory(error):

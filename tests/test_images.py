@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
+import struct
 import zlib
 from pathlib import Path
 
@@ -206,6 +208,7 @@ def test_metadata_is_kept(tmp_path: Path, kind: str, suffix: str, dtype: type) -
     options = {"pnginfo": xmp} if kind == "PNG" else {"xmp": XMP % 6}
     source.write_bytes(encoded(kind, smooth(), exif=tags.tobytes(), icc_profile=SRGB, **options))
     photo = images.read(source)
+    assert photo.notes == ()
     images.write(target, photo.with_pixels(photo.pixels.astype(dtype)))
     with Image.open(target) as independent:
         assert independent.getexif()[MAKE] == "Acme"
@@ -228,6 +231,7 @@ def test_tiff_of_floats(tmp_path: Path, channels: int, orientation: int) -> None
         photometric="rgb" if channels > 1 else "minisblack", resolution=(240, 240),
         extrasamples=["unassalpha"] if channels == 4 else None, iccprofile=SRGB, metadata=None,
         resolutionunit="INCH", extratags=[(ORIENTATION, "H", 1, orientation, True)],
+        software=False,
     )  # fmt: skip
     upright = stored if orientation == 1 else np.rot90(stored, -1)
     photo = images.read(path)
@@ -240,6 +244,73 @@ def test_tiff_of_floats(tmp_path: Path, channels: int, orientation: int) -> None
     images.write(tmp_path / "p.png", photo)
     deep = images.read(tmp_path / "p.png").pixels
     assert deep.dtype == np.uint16 and np.abs(deep / 65535 - photo.pixels).max() < 1e-5
+
+
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_texts_and_xmp_of_tiff(tmp_path: Path, dtype: type, bigtiff: bool) -> None:
+    path, back, png = (tmp_path / name for name in ("t.tif", "b.tif", "p.png"))
+    xmp = XMP % 6
+    tifffile.imwrite(
+        path, np.zeros((16, 24, 3), dtype), photometric="rgb", bigtiff=bigtiff, metadata=None,
+        extratags=[(ORIENTATION, "H", 1, 6, True), (MAKE, "s", 0, "Acme", True),
+                   (700, "B", len(xmp), xmp, True)],
+    )  # fmt: skip
+    photo = images.read(path)
+    assert photo.pixels.shape == (24, 16, 3) and photo.notes == ()
+    images.write(back, photo)
+    with tifffile.TiffFile(back) as file:
+        tags = file.pages.first.tags
+        assert tags[MAKE].value == "Acme" and ORIENTATION not in tags
+        assert b'tiff:Orientation="6"' not in tags[700].value
+    images.write(png, photo)
+    with Image.open(png) as independent:
+        assert independent.getexif()[MAKE] == "Acme"
+        assert independent.getexif().get(ORIENTATION, 1) == 1
+
+
+def test_odd_resolution_of_floats(tmp_path: Path) -> None:
+    path, stored = tmp_path / "t.tif", np.full((9, 9, 3), 0.5, np.float32)
+    tifffile.imwrite(path, stored, photometric="rgb", resolution=(240, 240), resolutionunit="INCH")
+    sound = path.read_bytes()
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages.first.tags["YResolution"].overwrite((240, 0))
+    assert images.read(path).dpi is None
+    across, down = (struct.pack("=HHI", code, 5, 1) for code in (0x011A, 0x011B))
+    for missing in (across, down):
+        assert missing in sound
+        path.write_bytes(sound.replace(missing, struct.pack("=HHI", 65000, 5, 1)))
+        photo = images.read(path)
+        assert photo.dpi is None
+        np.testing.assert_array_equal(photo.pixels, stored)
+
+
+@pytest.mark.parametrize("unit, inches", [("INCH", 1), ("CENTIMETER", 2.54), ("NONE", None)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_unit_of_resolution(tmp_path: Path, dtype: type, unit: str, inches: float | None) -> None:
+    path = tmp_path / "t.tif"
+    tifffile.imwrite(path, np.zeros((9, 9), dtype), resolution=(100, 50), resolutionunit=unit)
+    expected = None if inches is None else pytest.approx((100 * inches, 50 * inches))
+    assert images.read(path).dpi == expected
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_size_in_exif_is_forgotten(tmp_path: Path, kind: str) -> None:
+    """It is that of the stored photo, not of the upright or the enlarged one."""
+    source, target = tmp_path / "source", tmp_path / "target.jpg"
+    tags = Image.Exif()
+    tags.load(exif(6))
+    tags[0x0100], tags[0x0101] = 24, 16
+    tags.get_ifd(0x8769).update({0xA002: 24, 0xA003: 16})
+    source.write_bytes(encoded(kind, smooth(), exif=tags.tobytes()))
+    with Image.open(source) as independent:
+        assert independent.getexif().get_ifd(0x8769)[0xA002] == 24
+    photo = images.read(source)
+    images.write(target, photo.with_pixels(photo.pixels.repeat(2, 0).repeat(2, 1)))
+    with Image.open(target) as independent:
+        found = independent.getexif()
+        assert found[MAKE] == "Acme" and not {0x0100, 0x0101} & set(found)
+        assert found.get_ifd(0x8769) == {EXPOSURE: 0.5}
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".bmp"])
@@ -288,10 +359,37 @@ def test_profile_has_to_fit_the_channels(tmp_path: Path) -> None:
     assert images.read(path).metadata == ()
 
 
-def test_metadata_too_long_for_jpeg_is_left_out(tmp_path: Path) -> None:
-    photo = Photo(smooth(), metadata=(("xmp", b" " * 70000), ("icc_profile", SRGB * 40)))
+@pytest.mark.parametrize("key", ["exif", "xmp"])
+def test_metadata_too_long_for_jpeg_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, key: str
+) -> None:
+    tags = Image.Exif()
+    tags[MAKE] = "A" * 70000
+    long = {"exif": tags.tobytes(), "xmp": b" " * 70000}[key]
+    photo = Photo(smooth(), metadata=((key, long), ("icc_profile", SRGB * 40)))
+    images.write(tmp_path / "p.png", photo)
+    assert images.read(tmp_path / "p.png").metadata and not caplog.messages
     images.write(tmp_path / "p.jpg", photo)
     assert dict(images.read(tmp_path / "p.jpg").metadata) == {"icc_profile": SRGB * 40}
+    (message,) = caplog.messages
+    assert message.startswith(f"{tmp_path / 'p.jpg'}: ") and key.upper() in message
+
+
+@pytest.mark.parametrize(
+    "kind, dtype", [("JPEG", np.uint8), ("TIFF", np.uint8), ("TIFF", np.float32)]
+)
+def test_iptc_is_left_out_with_a_note(tmp_path: Path, kind: str, dtype: type) -> None:
+    path, caption = tmp_path / "photo", b"\x1c\x02\x78\x00\x07A beach"
+    if kind == "JPEG":
+        block = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", len(caption)) + caption
+        marker = b"\xff\xed" + struct.pack(">H", len(block) + 2)
+        jpeg = encoded("JPEG", smooth())
+        path.write_bytes(jpeg[:2] + marker + block + jpeg[2:])
+    else:
+        tag = (33723, "B", len(caption), caption, True)
+        tifffile.imwrite(path, np.zeros((9, 9, 3), dtype), photometric="rgb", extratags=[tag])
+    (note,) = images.read(path).notes
+    assert "IPTC" in note
 
 
 def test_damaged_profile_and_exif_are_no_reason_to_refuse(
@@ -304,6 +402,33 @@ def test_damaged_profile_and_exif_are_no_reason_to_refuse(
     images.write(path, photo)
     np.testing.assert_array_equal(images.read(path).pixels, samples(3, np.uint16))
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [b"XX\0*\0\0\0\x08\0\0", struct.pack(">2sHIHHHI4sI", b"MM", 42, 8, 1, 0x011A, 2, 4, b"two", 0)],
+    ids=["head", "text for number"],
+)
+def test_exif_that_cannot_be_read_is_noted(tmp_path: Path, damaged: bytes) -> None:
+    path = tmp_path / "p.png"
+    path.write_bytes(png(samples(3, np.uint16), 2, (b"eXIf", damaged)))
+    photo = images.read(path)
+    np.testing.assert_array_equal(photo.pixels, samples(3, np.uint16))
+    (note,) = photo.notes
+    assert "EXIF" in note and photo.metadata == ()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_megapixels_without_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: type
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # restored at the end
+    path, stored = tmp_path / "p.tif", np.ones((9, 9, 3), dtype)
+    tifffile.imwrite(path, stored, photometric="rgb")
+    np.testing.assert_array_equal(images.read(path, max_megapixels=math.inf).pixels, stored)
+    for senseless in (math.nan, 0):
+        with pytest.raises(RestorekitError, match=r"p\.tif: .+; give a number above 0"):
+            images.read(path, max_megapixels=senseless)
 
 
 # --- Photo -----------------------------------------------------------------------------------

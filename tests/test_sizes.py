@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from hypothesis.extra import numpy as arrays
 from skimage import data
 
 import restorekit
-from restorekit import RestorekitError
+from restorekit import RestorekitError, images
+from restorekit.restorer import Restorer
 
+from .commands import run, save
 from .noisy import CAT, LEVEL
 
 SIDES = st.integers(1, 40)
@@ -78,3 +81,16 @@ def test_what_cannot_fit_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory.psutil, "virtual_memory", Little)
     with pytest.raises(RestorekitError, match=r"96 x 96 pixels need about .* GB are free"):
         restorekit.restore("denoise", CAT, sigma=LEVEL)
+
+
+def test_a_format_too_small_for_the_result_is_refused_before_the_work(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """WebP has room for the photo, but not for the photo enlarged."""
+    save("wide.png", np.zeros((2, 2100, 3), np.uint8))
+    monkeypatch.setattr(Restorer, "_solve", lambda *_: pytest.fail("it worked"))
+    assert run("superres wide.png -o large.webp --scale 8") == 1
+    assert "large.webp: WEBP ends at 16383" in capfd.readouterr().err
+    with pytest.raises(RestorekitError, match="16383"):
+        restorekit.restore("superres", "wide.png", scale=8, output="large.webp")
+    assert images.below(here) == [here / "wide.png"]

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import os
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from ..errors import RestorekitError
-from ..progress import Bar, FolderBar
+from ..progress import Bar, FolderBar, on_terminal
 from ..task import Task
 from .common import FLAG, PATH
 from .tally import Tally
@@ -75,7 +74,9 @@ def folder_options() -> list[click.Option]:
             "CPUs if it has none.",
         ),
         click.Option(
-            ["--report"], type=PATH, help="Write what became of each photo here, as JSON lines."
+            ["--report"],
+            type=PATH,
+            help="Write what became of each photo here, as JSON lines; the I-th shard into NAME-I.",
         ),
     ]
 
@@ -161,34 +162,40 @@ def restore_files(
     if engine == "ray":  # the device is the workers'; this process only plans
         choices = dataclasses.replace(choices, device="cpu")
     with contextlib.ExitStack() as stack:
-        rows = None if report is None or dry_run else stack.enter_context(opened(report))
-        tally = Tally(rows, quiet)
         restorer = Restorer(task, choices)
         manifest = None if plan.folder is None else folder.Manifest(plan.folder)
         if manifest and not dry_run:
             stack.enter_context(manifest.opened(selection.shard))
+        rows = None
+        if report is not None and not dry_run:
+            rows = stack.enter_context(opened(report, selection.shard))
+        tally = Tally(rows, quiet)
         files = folder.Files(
             quality, int(bit_depth) if bit_depth else None, strip_metadata, max_megapixels
         )
         shop = folder.Workshop(restorer, options, files)
-        runner = folder.Runner(shop, on_exists=on_exists, manifest=manifest)
+        runner = folder.Runner(shop, on_exists=on_exists, manifest=manifest, taken=plan.targets)
         jobs = [j for j in plan.jobs if not retry_failed or (manifest and manifest.failed(j))]
         if dry_run:
             for problem in plan.problems:
                 click.echo(f"would fail: {problem}", err=True)
             for job in jobs:
-                click.echo(f"{job.source} -> {job.target}: {runner.preview(job)}")
+                for target, text in runner.preview(job):
+                    click.echo(click.format_filename(f"{job.source} -> {target}: {text}"))
             return
         bar = stack.enter_context(FolderBar(len(jobs), quiet or len(jobs) < 2))
-        if len(jobs) == 1 and not quiet and sys.stderr.isatty():
-            shop.progress = lambda job: Bar(job.name)
+        if len(jobs) == 1 and not quiet and on_terminal():
+            steps = Bar(jobs[0].name)
+            stack.callback(steps.close)
+            shop.progress = steps
         for problem in plan.problems:
             tally.unreadable(problem)
         for outcome in stack.enter_context(contextlib.closing(runner.run(jobs, where))):
-            if outcome.failure and plan.folder is None:
-                raise RestorekitError(outcome.failure) from outcome.error
+            alone = outcome.failure and plan.folder is None
             with bar.aside():
-                tally(outcome)
+                tally(outcome, told=not alone)
+            if alone:
+                raise RestorekitError(outcome.failure) from outcome.error
             bar(outcome.megapixels, outcome.job.name, bool(outcome.failure))
     if plan.folder is not None:
         tally.sum_up()
@@ -196,14 +203,14 @@ def restore_files(
         raise click.exceptions.Exit(SOME_FAILED)
 
 
-def opened(report: Path) -> TextIO:
-    """A report's file; each of torchrun's processes has its own, photos.jsonl of 2: photos-1.jsonl.
+def opened(report: Path, shard: tuple[int, int]) -> TextIO:
+    """A report's file; each shard has its own, photos.jsonl of the first: photos-1.jsonl.
 
     Raises:
         RestorekitError: if it cannot be written.
     """
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        report = report.with_stem(f"{report.stem}-{shard_of_process()[0]}")
+    if shard[1] > 1:
+        report = report.with_stem(f"{report.stem}-{shard[0]}")
     try:
         return open(report, "w", encoding="utf-8")
     except OSError as error:

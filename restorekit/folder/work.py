@@ -6,6 +6,7 @@ import dataclasses
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ class Workshop:
         restorer: the task, its choices made.
         options: the task's, resolved.
         files: how they are read and written.
-        progress: gives the sampler's progress callback for a job.
+        progress: the sampler's callback, where there is one photo alone.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class Workshop:
         restorer: Restorer,
         options: dict[str, Any],
         files: Files = Files(),
-        progress: Callable[[Job], Any] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self.restorer = restorer
         self.options = options
@@ -122,15 +123,10 @@ class Workshop:
             photo = photo.at_depth(np.uint16)
         return dataclasses.replace(loaded, photo=photo)
 
-    def _progress(self, job: Job) -> Progress:
-        shown = self.progress(job) if self.progress else None
-
-        def report(done: int, total: int) -> bool | None:
-            if self.stopping.is_set():
-                return False
-            return shown(done, total) if shown else None
-
-        return report
+    def _going_on(self, done: int, total: int) -> bool | None:
+        if self.stopping.is_set():
+            return False
+        return self.progress(done, total) if self.progress else None
 
     def restore(self, job: Job, loaded: Loaded) -> Restored:
         """Every sample of a photo."""
@@ -143,7 +139,8 @@ class Workshop:
                     photo.alpha if photo else None,
                     name=job.name if job.source else "",  # without a source the seed decides
                     sample_number=number,
-                    progress=self._progress(job),
+                    progress=self._going_on,
+                    expected=partial(images.check_size, job.target),
                     **self.options,
                 )
             except RestorekitError as error:

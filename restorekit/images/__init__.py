@@ -6,13 +6,25 @@ OpenCV reads 16 bits, which Pillow would cut down to 8, and writes PNG. tifffile
 the other two lose the depth or the colour profile.
 
 What a file keeps, beyond its pixels: PNG, WebP and AVIF keep EXIF, ICC profile and XMP. So does
-JPEG, up to 64 kB each of EXIF and XMP. TIFF keeps ICC, XMP and the texts in EXIF (make, date,
-artist, ...). BMP keeps nothing. The preview in EXIF is left out: it shows the unrestored photo.
+JPEG, up to 64 kB each of EXIF and XMP; a longer one is left out with a warning. TIFF keeps ICC, XMP
+and the texts in EXIF (make, date, artist, ...). BMP keeps nothing. No format keeps EXIF's preview,
+which shows the unrestored photo, EXIF's sides in pixels, which it may no longer have, or IPTC-IIM
+(caption, keywords, credit), of which a note tells where a JPEG or a TIFF had some.
 """
 
 from .kinds import SUFFIXES
 from .photo import Photo
 from .reading import below, megapixels, read
-from .writing import abandon, check_writable, write
+from .writing import abandon, check_size, check_writable, write
 
-__all__ = ["SUFFIXES", "Photo", "abandon", "below", "check_writable", "megapixels", "read", "write"]
+__all__ = [
+    "SUFFIXES",
+    "Photo",
+    "abandon",
+    "below",
+    "check_size",
+    "check_writable",
+    "megapixels",
+    "read",
+    "write",
+]

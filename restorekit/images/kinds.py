@@ -30,6 +30,7 @@ SUFFIXES: frozenset[str] = frozenset(KINDS)
 TAG = ExifTags.Base
 TEXTS = {TAG.ImageDescription, TAG.Make, TAG.Model, TAG.Software, TAG.DateTime, TAG.Artist,
          TAG.Copyright}  # fmt: skip
+SIZES = {TAG.ImageWidth, TAG.ImageLength, TAG.ExifImageWidth, TAG.ExifImageHeight}
 
 _stderr = threading.Lock()
 

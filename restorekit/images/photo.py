@@ -24,7 +24,7 @@ class Photo:
             fit the number of channels is dropped.
         dpi: dots an inch, across and down, if the file said so.
         quality: of the JPEG it came from, 1 to 100.
-        notes: what was changed in reading, for the user.
+        notes: what was changed or left out in reading, for the user.
     """
 
     pixels: np.ndarray

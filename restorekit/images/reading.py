@@ -6,6 +6,8 @@ import contextlib
 import io
 import os
 import re
+import sys
+from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -15,7 +17,7 @@ import tifffile
 from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from ..errors import RestorekitError
-from .kinds import KINDS, SUFFIXES, TAG, TEXTS, error_of, reason, silence
+from .kinds import KINDS, SIZES, SUFFIXES, TAG, TEXTS, error_of, reason, silence
 from .photo import Photo
 
 
@@ -28,11 +30,14 @@ def read(path: str | os.PathLike[str], *, max_megapixels: float = 178) -> Photo:
     """Reads an image file, by its content and not its suffix.
 
     Palettes and CMYK become RGB, fewer than 8 bits become 8; TIFFs of floats on [0, 1] stay so. A
-    file of more than `max_megapixels` is refused by its header.
+    file of more than `max_megapixels`, which may be infinite, is refused by its header.
 
     Raises:
         RestorekitError: if the file is not one whole picture that we can read exactly.
     """
+    if not max_megapixels > 0:  # NaN is not
+        what = f"cannot be held to {max_megapixels:g} megapixels; give a number above 0"
+        raise error_of(path, what)
     try:
         with open(path, "rb") as file:
             return _decode(file, max_megapixels)
@@ -40,7 +45,8 @@ def read(path: str | os.PathLike[str], *, max_megapixels: float = 178) -> Photo:
         if isinstance(error, RestorekitError):
             what = str(error)
         elif isinstance(error, Image.DecompressionBombError):
-            what = f"has more than {max_megapixels:g} megapixels; crop it, or see --max-megapixels"
+            remedy = "scale it down, or raise --max-megapixels where the command has it"
+            what = f"has more than {max_megapixels:g} megapixels; {remedy}"
         elif isinstance(error, UnidentifiedImageError):
             what = f"is damaged, or not an image; give one of {' '.join(KINDS)}"
         elif isinstance(error, OSError) and error.errno:
@@ -65,7 +71,8 @@ def _decode(file: BinaryIO, max_megapixels: float) -> Photo:
         raise RestorekitError("is empty (0 bytes); copy it again from its source")
     # Pillow refuses at twice its own limit, which makes way where the caller allows for more.
     if Image.MAX_IMAGE_PIXELS is not None:
-        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, int(max_megapixels * 5e5))
+        limit = int(min(max_megapixels * 5e5, sys.maxsize))
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, limit)
     if (page := _float_page(file)) is not None:
         return _decode_floats(file, page, max_megapixels)
     image = _open(file)
@@ -94,7 +101,7 @@ def _decode(file: BinaryIO, max_megapixels: float) -> Photo:
     with silence() if deep or image.format == "TIFF" else contextlib.nullcontext():
         image.load()
         samples = _deep(file, mode) if deep else np.array(image.convert(mode))
-    orientation, metadata = _metadata(image)
+    orientation, metadata, lost = _metadata(image.info, image.getexif, image.format == "TIFF")
     samples = np.atleast_3d(samples)
     if deep and tags.get(TAG.PhotometricInterpretation) == 0:  # white is zero
         samples = 65535 - samples
@@ -107,15 +114,24 @@ def _decode(file: BinaryIO, max_megapixels: float) -> Photo:
     samples = _upright(samples, orientation)
     pixels = np.ascontiguousarray(samples[..., : 1 if grey else 3])
     alpha = np.ascontiguousarray(samples[..., -1]) if mode.endswith("A") else None
-    return Photo(pixels, alpha, metadata, _dpi(image), _quality(image), _notes(image))
+    dpi = _dpi(image.info.get("dpi", ()))
+    notes = (*_conversion(image), *lost, *_iptc(image.info, tags))
+    return Photo(pixels, alpha, metadata, dpi, _quality(image), notes)
 
 
-def _notes(image: ImageFile.ImageFile) -> tuple[str, ...]:
+def _conversion(image: ImageFile.ImageFile) -> tuple[str, ...]:
     """What the user should know of the conversion to RGB or grey."""
     if image.mode == "CMYK":
         return ("CMYK was converted to RGB, without a colour profile",)
     if image.mode in ("P", "PA"):
         return ("a palette was converted to RGB",)
+    return ()
+
+
+def _iptc(info: Mapping[Any, Any], tags: Container[int]) -> tuple[str, ...]:
+    """Tells of IPTC-IIM, which a JPEG has among Photoshop's blocks and a TIFF in a tag."""
+    if info.get("photoshop", {}).get(0x0404) or TAG.IPTCNAA in tags:
+        return ("its IPTC (caption, keywords, credit) was left out",)
     return ()
 
 
@@ -162,20 +178,29 @@ def _decode_floats(file: BinaryIO, page: tifffile.TiffPage, max_megapixels: floa
     def tag(code: int) -> Any:
         return page.tags[code].value if code in page.tags else None
 
-    kept = {"icc_profile": tag(TAG.InterColorProfile), "xmp": tag(700)}
-    metadata = tuple((k, bytes(v)) for k, v in kept.items() if v)
-    dpi = None
-    inches = {2: 1.0, 3: 2.54}.get(tag(TAG.ResolutionUnit))  # a unit: an inch or a centimetre
-    if page.tags.get("XResolution") and inches:
-        (a, b), (c, d) = tag(TAG.XResolution), tag(TAG.YResolution)
-        dpi = inches * a / b, inches * c / d
+    def exif() -> Image.Exif:
+        """What Pillow's `getexif` gives for the TIFFs it opens."""
+        found = Image.Exif()
+        found.bigtiff, found.endian = page.parent.is_bigtiff, page.parent.byteorder
+        found.load_from_fp(file, page.offset)
+        return found
+
+    def dots(code: int) -> float:
+        above, below = tag(code)
+        return above / below * {None: 1.0, 2: 1.0, 3: 2.54}[tag(TAG.ResolutionUnit)]
+
+    info = {"icc_profile": tag(TAG.InterColorProfile), "xmp": tag(TAG.XMLPacket)}
+    _, metadata, lost = _metadata(info, exif, tiff=True)
+    dpi = _dpi(map(dots, (TAG.XResolution, TAG.YResolution)))
     alpha = np.ascontiguousarray(samples[..., 3]) if samples.shape[2] == 4 else None
-    return Photo(np.ascontiguousarray(samples[..., :3]), alpha, metadata, dpi)
+    notes = (*lost, *_iptc(info, page.tags))
+    return Photo(np.ascontiguousarray(samples[..., :3]), alpha, metadata, dpi, notes=notes)
 
 
-def _dpi(image: ImageFile.ImageFile) -> tuple[float, float] | None:
+def _dpi(dots: Iterable[Any]) -> tuple[float, float] | None:
+    """Of the dots an inch across and down, which may be none, or fail to be worked out."""
     with contextlib.suppress(Exception):  # a fraction with nothing below, say
-        across, down = (float(dots) for dots in image.info["dpi"])
+        across, down = (float(number) for number in dots)
         if 1 <= across < 1e5 and 1 <= down < 1e5:
             return across, down
     return None
@@ -221,25 +246,43 @@ def _frames(image: ImageFile.ImageFile) -> int:
     return frames
 
 
-def _metadata(image: ImageFile.ImageFile) -> tuple[int, tuple[tuple[str, bytes], ...]]:
-    """The orientation still to be applied, and what `write` keeps, where it is 1.
+def _metadata(
+    info: Mapping[Any, Any], getexif: Callable[[], Image.Exif], tiff: bool
+) -> tuple[int, tuple[tuple[str, bytes], ...], tuple[str, ...]]:
+    """The orientation still to be applied; what `write` keeps, where it is 1; notes of the loss.
 
     To be called after loading, which finds EXIF behind the pixels of a PNG, and which turns the
     pixels of a TIFF upright (as OpenCV does) and takes the orientation out of its tags.
     """
-    orientation, kept = 1, {key: image.info.get(key) for key in ("icc_profile", "xmp")}
-    with contextlib.suppress(Exception):  # damaged EXIF is no reason to refuse the photo
-        exif = image.getexif()
+    orientation, kept = 1, {key: info.get(key) for key in ("icc_profile", "xmp")}
+    notes: tuple[str, ...] = ()
+    try:
+        exif = getexif()
         orientation = exif.get(TAG.Orientation, 1)
-        if image.format == "TIFF":  # there, it stands among the tags of the layout
+        if tiff:  # there, it stands among the tags of the layout
             for tag in set(exif) - TEXTS - {ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo}:
                 del exif[tag]
+        _forget_size(exif)
         if TAG.Orientation in exif:
             exif[TAG.Orientation] = 1
+        exif.bigtiff = False  # EXIF has short offsets, whatever the TIFF it was in
         kept["exif"] = exif.tobytes() if len(exif) else None
+    except Exception:  # damaged EXIF is no reason to refuse the photo
+        notes = ("its EXIF cannot be read and was left out",)
     if isinstance(kept["xmp"], bytes):
         kept["xmp"] = re.sub(rb"(tiff:Orientation(?:=\"|>))[2-8]", rb"\g<1>1", kept["xmp"])
-    return orientation, tuple((k, v) for k, v in kept.items() if v and isinstance(v, bytes))
+    metadata = tuple((k, v) for k, v in kept.items() if v and isinstance(v, bytes))
+    return orientation, metadata, notes
+
+
+def _forget_size(exif: Image.Exif) -> None:
+    """Deletes the sides in pixels, which are others once the photo is upright or enlarged."""
+    for tag in SIZES & set(exif):
+        del exif[tag]
+    if ExifTags.IFD.Exif in exif:
+        details = exif.get_ifd(ExifTags.IFD.Exif)
+        for tag in SIZES & set(details):
+            del details[tag]
 
 
 def _deep(file: BinaryIO, mode: str) -> np.ndarray:

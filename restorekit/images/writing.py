@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import secrets
 import struct
 import zlib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ from PIL.PngImagePlugin import putchunk
 
 from .kinds import KINDS, TEXTS, error_of, reason
 from .photo import Photo
+
+log = logging.getLogger(__name__)
 
 LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536}
 _unfinished: set[Path] = set()  # temporary files of writes that are going on
@@ -53,7 +58,13 @@ def check_writable(path: str | os.PathLike[str], photo: Photo | None = None) -> 
         raise error_of(
             path, f"{kind} cannot hold the transparency of this photo; write .png instead"
         )
-    if max(photo.pixels.shape) > (longest := LONGEST_SIDE.get(kind, 1 << 30)):
+    check_size(path, photo.pixels.shape[:2])
+
+
+def check_size(path: str | os.PathLike[str], size: Sequence[int]) -> None:
+    """Raises RestorekitError where the format that a suffix names has no room for (H, W)."""
+    kind = KINDS[Path(path).suffix.lower()]
+    if max(size) > (longest := LONGEST_SIDE.get(kind, 1 << 30)):
         raise error_of(path, f"{kind} ends at {longest} pixels a side; write .png instead")
 
 
@@ -68,7 +79,8 @@ def write(
 
     PNG, TIFF and BMP are lossless, WebP from quality 100 on; JPEG and AVIF never quite. TIFF holds
     samples of any type, PNG those of 8 and 16 bits; elsewhere they are rounded to 8. Grey with
-    alpha is stored as RGBA, grey WebP as RGB.
+    alpha is stored as RGBA, grey WebP as RGB. EXIF or XMP too long for a JPEG is left out with a
+    warning.
 
     Args:
         quality: 1 to 100; by default that of the JPEG it came from, for JPEGs, and 95 else.
@@ -83,7 +95,8 @@ def write(
     temporary = (scratch or path.parent) / f".{secrets.token_hex(8)}.part"
     _unfinished.add(temporary)
     try:
-        data = encode(photo, KINDS[path.suffix.lower()], quality)
+        kind = KINDS[path.suffix.lower()]
+        data = encode(_fitting(photo, path) if kind == "JPEG" else photo, kind, quality)
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
             file.write(data)
@@ -104,6 +117,15 @@ def abandon() -> None:
     for temporary in tuple(_unfinished):
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _fitting(photo: Photo, path: Path) -> Photo:
+    """Without the EXIF or XMP that no segment of a JPEG holds; a profile may take several."""
+    long = {k for k, v in photo.metadata if k != "icc_profile" and len(v) >= SEGMENT}
+    for key in sorted(long):
+        what = f"more than 64 kB of {key.upper()} do not fit into a JPEG and were left out"
+        log.warning("%s", error_of(path, f"{what}; write .png to keep them"))
+    return replace(photo, metadata=tuple((k, v) for k, v in photo.metadata if k not in long))
 
 
 def encode(photo: Photo, kind: str, quality: int | None) -> bytes:
@@ -150,8 +172,6 @@ def encode(photo: Photo, kind: str, quality: int | None) -> bytes:
             resolution=photo.dpi, resolutionunit="INCH" if photo.dpi else None,
         )  # fmt: skip
     else:
-        if kind == "JPEG":
-            kept = {k: v for k, v in kept.items() if len(v) < SEGMENT or k == "icc_profile"}
         options: dict[str, Any] = {"quality": quality, "subsampling": "4:4:4"}
         if kind == "BMP":
             options = {}
