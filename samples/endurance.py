@@ -17,7 +17,6 @@ import argparse
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 import time
@@ -209,5 +208,6 @@ def throughput(given: argparse.Namespace) -> bool:
 
 if __name__ == "__main__":
     given = parser.parse_args()
-    shutil.rmtree(given.work, ignore_errors=True)
+    if given.work.exists():
+        parser.error(f"{given.work} exists; name a new folder, which is filled with photos")
     sys.exit(not globals()[given.what.replace("-", "_")](given))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from restorekit.errors import RestorekitError
 from restorekit.folder import Manifest
 from restorekit.images import Photo
 
-from .commands import run, tree
+from .commands import run, save, tree
 
 CAT = data.chelsea()
 NAMES = ["a.png", "b.jpg", "deep/c.png", "deep/er/d.tif", "deep/er/é -.webp", "-e.png"]
@@ -299,8 +300,10 @@ def test_a_second_interrupt_ends_at_once(here: Path, command: str) -> None:
     assert not tree("out") and not Path("out.png").exists()
 
 
-def test_a_full_disk_is_told_and_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where writing fails nothing is left, not even a row; and the next run goes on."""
+def test_a_full_disk_is_told_and_resumed(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Where writing fails nothing is left but the reason; and the next run goes on."""
     encode = images.writing.encode
 
     def full(photo: Photo, kind: str, quality: int) -> bytes:
@@ -310,11 +313,63 @@ def test_a_full_disk_is_told_and_resumed(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(images.writing, "encode", full)
     assert run("denoise in -o out --sigma 9") == 3
+    assert "No space left" in capfd.readouterr().err
     assert "deep/er/d.tif" not in tree("out")
     monkeypatch.setattr(images.writing, "encode", encode)
     done = tree("out")
     assert run("denoise in -o out --sigma 9") == 0
     assert sorted(tree("out")) == sorted(NAMES) and done.items() <= tree("out").items()
+
+
+def test_what_was_written_before_the_disk_was_full_is_the_run_s_own(
+    monkeypatch: pytest.MonkeyPatch, here: Path
+) -> None:
+    """Of a photo's samples the first fits; what is there of others stays another's."""
+    save("one/a.png")
+    command = "denoise one -o few --sigma 9 --mode perceptual --steps 2 --samples 2"
+    encode, written = images.writing.encode, iter("ab")
+
+    def full(photo: Photo, kind: str, quality: int) -> bytes:
+        if next(written) == "b":
+            raise OSError(28, "No space left on device")
+        return encode(photo, kind, quality)
+
+    monkeypatch.setattr(images.writing, "encode", full)
+    assert run(command) == 3
+    assert sorted(tree("few")) == ["a-1.png"]
+    monkeypatch.setattr(images.writing, "encode", encode)
+    save("few/a-2.png", 50)
+    kept = tree("few")
+    assert run(command) == 3 and tree("few") == kept
+    Path("few/a-2.png").unlink()
+    assert run(command) == 0
+    assert len(tree("few")) == 4
+
+
+def test_a_name_that_is_no_text(here: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    try:
+        save(f"latin/{name}")
+    except OSError:
+        pytest.skip("this disk takes text alone")
+    command = shlex.split("denoise latin -o out --sigma 9 --mode perceptual --steps 2")
+    done = subprocess.run(
+        [sys.executable, "-m", "restorekit", *command],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+    )
+    assert b"caf" in done.stdout
+    assert (here / "out" / name).exists()
+
+
+def test_one_photo_from_a_terminal_on_a_gpu(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+    """Its bar is drawn by the thread that restores."""
+    monkeypatch.setattr("restorekit.restorer.AT_ONCE", {"cpu": 4})
+    monkeypatch.setattr("restorekit.cli.files.on_terminal", lambda: True)
+    save("one/a.png")
+    assert run("denoise one/a.png -o a.png --sigma 9") == 0
+    assert Path("a.png").exists()
 
 
 def test_the_record_says_why_it_cannot_be_written(here: Path) -> None:

@@ -35,6 +35,7 @@ def test_another_card_with_the_same_names_replaces_nothing(
     first = Path("out/IMG_1.png").read_bytes()
     assert run("denoise card2 -o out --sigma 9") == 3
     assert "exists" in capfd.readouterr().err and Path("out/IMG_1.png").read_bytes() == first
+    assert run("denoise card1 -o out --sigma 9") == 0  # what was refused has left no trace
     assert run("denoise card2 -o out --sigma 9 --on-exists rename") == 0
     assert run("denoise card1 -o out --sigma 9 --on-exists skip") == 0
     assert Path("out/IMG_1.png").read_bytes() == first
@@ -61,6 +62,16 @@ def test_renamed_files_do_not_meet() -> None:
     save("in/a-1.png", 50)
     save("out/a.png", 90)
     assert run("denoise in -o out --sigma 9 --on-exists rename") == 0
+    assert sorted(p.name for p in Path("out").glob("*.png")) == ["a-1.png", "a-2.png", "a.png"]
+
+
+def test_renamed_files_do_not_meet_those_of_other_shards() -> None:
+    """As above, where the two photos are different processes' business."""
+    save("in/a.png")
+    save("in/a-1.png", 50)
+    save("out/a.png", 90)
+    for shard in ("1/2", "2/2", "1/3", "2/3", "3/3"):
+        assert run(f"denoise in -o out --sigma 9 --on-exists rename --shard {shard}") == 0
     assert sorted(p.name for p in Path("out").glob("*.png")) == ["a-1.png", "a-2.png", "a.png"]
 
 

@@ -23,17 +23,21 @@ class Tally:
         self.report, self.quiet = report, quiet
         self.restored = self.skipped = self.failed = 0
 
-    def __call__(self, outcome: Outcome) -> None:
-        """Prints what was written, and to the standard error why not."""
+    def __call__(self, outcome: Outcome, told: bool = True) -> None:
+        """Prints what was written, and to the standard error why not.
+
+        Args:
+            told: whether to print a failure.
+        """
         state = "failed" if outcome.failure else "skipped" if outcome.skipped else "restored"
         setattr(self, state, getattr(self, state) + 1)
-        if outcome.failure:
+        if outcome.failure and told:
             click.echo(f"failed: {outcome.failure}", err=True)
         elif not self.quiet:
             for note in outcome.notes:
                 click.echo(f"{outcome.job.name}: {note}", err=True)
             for path in outcome.written:
-                click.echo(str(path))
+                click.echo(click.format_filename(path))
         self._row(
             name=outcome.job.name,
             input=str(outcome.job.source),

@@ -27,7 +27,8 @@ class Noise:
 
     def normal(self, shape: tuple[int, ...] | torch.Size) -> Tensor:
         """The next draw, float32 on the CPU."""
-        key = f"{self.seed}:{self.draws}:{self.name}".encode()
+        # Names of files need not be text.
+        key = f"{self.seed}:{self.draws}:{self.name}".encode(errors="surrogateescape")
         self.draws += 1
         digest = hashlib.blake2b(key, digest_size=8).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest, "little"))

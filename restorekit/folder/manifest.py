@@ -9,7 +9,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,7 @@ class Manifest:
         if row is None or row.get("source") != source_of(job):
             return False
         if row["state"] == BEGUN and path in row["writing"]:
-            return True
+            return True  # half written, it may be
         return path in row["outputs"] and row["outputs"][path]["sha256"] == digest(target)
 
     def begin(self, job: Job, key: str, targets: Sequence[Path]) -> None:
@@ -107,11 +107,20 @@ class Manifest:
         self._append(job, BEGUN, key=key, writing=[self._within(p) for p in targets])
 
     def done(self, job: Job, key: str, written: Sequence[Path]) -> None:
-        outputs = {self._within(p): {"bytes": size_of(p), "sha256": digest(p)} for p in written}
+        outputs = self._facts(written)
         self._append(job, DONE, outputs, key=key, written=list(outputs))
 
     def fail(self, job: Job, reason: str) -> None:
-        self._append(job, FAILED, reason=reason)
+        """Keeps what it had written till then, and the row of another photo of the same name."""
+        before = self.rows.get(job.name, {})
+        if before.get("source", source_of(job)) != source_of(job):
+            return
+        begun = (self.folder / path for path in before.get("writing", ()))
+        written = self._facts(path for path in begun if path.exists())
+        self._append(job, FAILED, written, reason=reason)
+
+    def _facts(self, paths: Iterable[Path]) -> dict[str, Any]:
+        return {self._within(p): {"bytes": size_of(p), "sha256": digest(p)} for p in paths}
 
     def _within(self, target: Path) -> str:
         return target.relative_to(self.folder).as_posix()

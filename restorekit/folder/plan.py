@@ -78,11 +78,13 @@ class Plan:
         jobs: one for each picture, sorted by path.
         folder: the output folder, or None where a single file is written.
         problems: folders that could not be read, a message each.
+        targets: where all photos will be written, those of other shards too.
     """
 
     jobs: list[Job]
     folder: Path | None = None
     problems: list[str] = field(default_factory=list)
+    targets: frozenset[Path] = frozenset()
 
 
 def plan(
@@ -110,8 +112,7 @@ def plan(
         jobs = [Job(inputs[0], selection.renamed(output), inputs[0].name, samples)]
         check(jobs, None)
         return Plan(jobs)
-    folders = (os.path.realpath(given) for given in inputs if given.is_dir())
-    if os.path.realpath(output) in folders:
+    if output.exists() and any(output.samefile(given) for given in inputs):
         raise RestorekitError(f"{output}: is an input itself; name another output folder")
     if output.exists() and not output.is_dir():
         raise RestorekitError(f"{output}: is a file; several photos need a folder as output")
@@ -134,7 +135,9 @@ def plan(
             f"{inputs[0]}: none of {len(pairs)} photos is wanted; see --include and --exclude"
         )
     check(wanted, output)  # over all shards, which may run at the same time
-    return Plan([job for job in wanted if selection.in_shard(job.name)], output, problems)
+    mine = [job for job in wanted if selection.in_shard(job.name)]
+    targets = frozenset(target for job in wanted for target in job.targets)
+    return Plan(mine, output, problems, targets)
 
 
 def known_suffixes() -> str:
@@ -147,7 +150,7 @@ def walk(folder: Path, output: Path, problems: list[str]) -> list[tuple[Path, st
 
     Links to folders are not followed. Folders that cannot be read are told in `problems`.
     """
-    skipped = os.path.realpath(output)
+    skipped = identity(output)
 
     def unreadable(error: OSError) -> None:
         problems.append(
@@ -157,9 +160,7 @@ def walk(folder: Path, output: Path, problems: list[str]) -> list[tuple[Path, st
     found: list[tuple[Path, str]] = []
     for root, folders, files in os.walk(folder, onerror=unreadable):
         here = Path(root)
-        folders[:] = sorted(
-            d for d in folders if d != PRIVATE and os.path.realpath(here / d) != skipped
-        )
+        folders[:] = sorted(d for d in folders if d != PRIVATE and identity(here / d) != skipped)
         found += [
             (here / name, (here / name).relative_to(folder).as_posix())
             for name in sorted(files)
@@ -168,16 +169,25 @@ def walk(folder: Path, output: Path, problems: list[str]) -> list[tuple[Path, st
     return found
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is, under whatever name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def check(jobs: Sequence[Job], output: Path | None) -> None:
     """Raises RestorekitError where an original or another output would be overwritten."""
-    # realpath and not resolve, which raises where a link leads to itself
-    sources = {os.path.realpath(job.source) for job in jobs if job.source}
+    # By identity, as a disk may take IMG.JPG and img.jpg for one.
+    sources = {identity(job.source) for job in jobs if job.source} - {None}
     inside = None if output is None else os.path.realpath(output)
     takers: dict[str, Path | None] = {}
     for job in jobs:
         for target in job.targets:
-            place = os.path.realpath(target)
-            if place in sources:
+            place = os.path.realpath(target)  # not resolve: it raises where links go in circles
+            if identity(target) in sources:
                 raise RestorekitError(
                     f"{target}: is an input itself; name another output, originals are kept"
                 )

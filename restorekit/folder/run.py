@@ -58,20 +58,25 @@ class Runner:
         shop: restores and writes.
         on_exists: what to do about an output that is there and not the manifest's own.
         manifest: of the output folder; None where a single file is written.
+        taken: where all photos are to be written, those of other shards too.
     """
 
     def __init__(
-        self, shop: Workshop, *, on_exists: str = "error", manifest: Manifest | None = None
+        self,
+        shop: Workshop,
+        *,
+        on_exists: str = "error",
+        manifest: Manifest | None = None,
+        taken: Set[Path] = frozenset(),
     ) -> None:
         self.shop = shop
         self.on_exists = on_exists
         self.manifest = manifest
         self.settings = fingerprint(shop) if manifest else ""
-        self.taken: set[Path] = set()
+        self.taken = set(taken)
 
     def run(self, jobs: Sequence[Job], engine: Engine) -> Generator[Outcome]:
         """Restores every job; a failed one is recorded and reported, and the others go on."""
-        self.taken = {target for job in jobs for target in job.targets}
         with contextlib.closing(engine(self, jobs)) as outcomes:
             for outcome in outcomes:
                 if self.manifest and outcome.failure:
@@ -79,13 +84,19 @@ class Runner:
                         self.manifest.fail(outcome.job, outcome.failure)
                 yield outcome
 
-    def preview(self, job: Job) -> str:
-        """What a run would do with a job."""
+    def preview(self, job: Job) -> list[tuple[Path, str]]:
+        """What a run would do with a job: where it would write, and what of that."""
         try:
             loaded = self.open(job)
         except RestorekitError as error:
-            return f"would fail: {error}"
-        return loaded.notes[0] if isinstance(loaded, Outcome) else "would be restored"
+            return [(job.target, f"would fail: {error}")]
+        if isinstance(loaded, Outcome):
+            return [(job.target, loaded.notes[0])]
+        return [
+            (target, f"would be {'overwritten' if target.exists() else 'restored'}")
+            for target in loaded.targets
+            if target
+        ]
 
     def open(self, job: Job) -> Loaded | Outcome:
         """Where a job's pictures go, before its photo is read; or why there is nothing to do."""
