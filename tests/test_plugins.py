@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from restorekit import images
+from restorekit import cli, images, plugins, priors
 from restorekit.hookspecs import hookimpl
 from restorekit.images import Photo
 from restorekit.plugins import Plugin, Registry
@@ -195,6 +195,28 @@ def test_broken(monkeypatch: pytest.MonkeyPatch, names: dict[str, Any], problem:
     assert last.tasks == ("late",) and not last.problem
     assert set(registry.tasks) == {"sound", "late"}
     assert registry.offered("method") == {}
+
+
+def test_missing_weights_of_a_plugin_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And take nothing else down."""
+
+    @hookimpl
+    def restorekit_priors() -> dict[str, Path]:
+        return {"lost": tmp_path / "lost.safetensors"}
+
+    module = types.ModuleType("plugin_lost")
+    vars(module)["restorekit_priors"] = restorekit_priors
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    modules = {"builtin": "restorekit.builtin", "lost": module.__name__}
+    points = [importlib.metadata.EntryPoint(n, m, "restorekit") for n, m in modules.items()]
+    monkeypatch.setattr(plugins, "registry", lambda: Registry(points))
+    assert cli.main(["priors", "list"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert lines.keys() == {"lost", *priors.shipped()}
+    assert lines["lost"].split()[1:] == ["missing", str(tmp_path / "lost.safetensors")]
+    assert " MB " in lines["photo"] and lines["photo"].index("/") == lines["lost"].index("/")
 
 
 def test_the_readmes_plugin_works() -> None:

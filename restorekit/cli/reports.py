@@ -46,7 +46,11 @@ def priors_group() -> None:
 def priors_list() -> None:
     """Names and files of all installed priors."""
     for name, path in sorted(plugins.registry().offered("prior").items()):
-        click.echo(f"{name:16} {path.stat().st_size / 1e6:6.1f} MB  {path}")
+        try:
+            size = f"{path.stat().st_size / 1e6:6.1f} MB"
+        except OSError:  # a plugin may promise what is not there
+            size = "missing"
+        click.echo(f"{name:16} {size:>9}  {path}")
 
 
 @priors_group.command("show")

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from .. import images
 from ..errors import RestorekitError
-from ..files import whole, write
+from ..files import clear, make_folder, unwritable, whole, write
 from .run import REPORT_EVERY, Report
 from .settings import Settings
 
@@ -99,8 +99,9 @@ def build_cache(
     stamp = [[str(p.relative_to(root)), p.stat().st_size, p.stat().st_mtime_ns] for p in files]
     key = hashlib.sha256(json.dumps([Entry.__match_args__, stamp, scales]).encode()).hexdigest()
     index, pixels = (cache / f"{key[:16]}.{suffix}" for suffix in ("json", "pixels"))
-    cache.mkdir(parents=True, exist_ok=True)
+    make_folder(cache)
     with waited_for(FileLock(cache / "cache.lock"), cache):
+        clear(pixels)
         if not (index.exists() and pixels.exists()):
             with whole(pixels) as part:
                 entries = decode_into(part, root, files, scales, report)
@@ -110,12 +111,14 @@ def build_cache(
 
 @contextlib.contextmanager
 def waited_for(lock: FileLock, cache: Path) -> Iterator[None]:
-    """Holds a lock; says so where another run has it."""
+    """Holds a lock; says so where another run has it. Raises RestorekitError if it cannot be."""
     try:
         lock.acquire(timeout=0)
     except Timeout:
         log.warning("%s: another run decodes photos into it; waiting", cache)
         lock.acquire()
+    except OSError as error:
+        raise unwritable(Path(lock.lock_file), error) from error
     try:
         yield
     finally:

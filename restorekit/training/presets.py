@@ -8,7 +8,7 @@ from typing import Any
 
 from ..engine.unet import UNetConfig
 from ..errors import RestorekitError
-from .settings import Settings
+from .settings import Settings, table
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -68,11 +68,11 @@ def read(preset: str, file: Path | None, changes: dict[str, Any]) -> Settings:
             overlay = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise RestorekitError(f"{file}: {error}; expected a TOML file of settings") from error
-        values["network"] |= overlay.pop("network", {})
+        values["network"] |= table(overlay.pop("network", {}))
         values |= overlay
     for key, value in changes.items():
         if key.startswith("network."):
-            values["network"][key.removeprefix("network.")] = value
+            table(values["network"])[key.removeprefix("network.")] = value
         else:
             values[key] = value
     return Settings.from_dict(values)

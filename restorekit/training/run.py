@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from ..errors import RestorekitError
-from ..files import whole, write
+from ..files import clear, make_folder, unwritable, write
 from .settings import Settings
 
 Report = Callable[[dict[str, Any]], None]
@@ -54,17 +55,37 @@ class Run:
                 found = row if "psnr_25" in row else found
         return {key: value for key, value in found.items() if key != "step"}
 
+    def own_among(self, photos: Path) -> Path:
+        """The folder whose pictures are the run's own and no photos.
+
+        It is all of a run that lies below the photos, and pictures/ of one that lies elsewhere:
+        the photos may be in its folder.
+
+        Raises:
+            RestorekitError: if they are where it draws.
+        """
+        root, pictures = photos.resolve(), self.pictures.resolve()
+        if pictures in (root, *root.parents):
+            raise RestorekitError(
+                f"{photos}: a run in {self.folder} would draw among them; give it another folder"
+            )
+        return self.folder if root in self.folder.resolve().parents else self.pictures
+
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Raises RestorekitError if another training is at work on the run."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Raises RestorekitError if another training is at work on the run, or if none can be."""
+        make_folder(self.folder)
+        lock = self.folder / "lock"
         try:
-            with FileLock(self.folder / "lock", timeout=0):
-                yield
+            held = FileLock(lock, timeout=0).acquire()
         except Timeout as error:
             raise RestorekitError(
                 f"{self.folder}: another training is at work on it; wait, or take a new folder"
             ) from error
+        except OSError as error:
+            raise unwritable(lock, error) from error
+        with held:
+            yield
 
     def check(self, settings: Settings) -> None:
         """Raises RestorekitError if this is a run of other settings that has come anywhere."""
@@ -79,14 +100,16 @@ class Run:
             )
 
     def begin(self, settings: Settings) -> None:
-        """Writes the settings down."""
+        """Writes the settings down; removes what a killed training left of a checkpoint."""
+        clear(self.checkpoint)
         text = json.dumps(settings.as_dict(), indent=2) + "\n"
         write(self.folder / "settings.json", text)
 
     def save(self, state: dict[str, Any]) -> None:
         """Replaces the checkpoint."""
-        with whole(self.checkpoint) as part, open(part, "wb") as file:
-            torch.save(state, file)
+        buffer = io.BytesIO()  # torch.save to a full disk would raise anything but OSError
+        torch.save(state, buffer)
+        write(self.checkpoint, buffer.getvalue())
 
     def load(self, device: str) -> dict[str, Any]:
         """The checkpoint. Raises RestorekitError if it cannot be read."""
@@ -105,18 +128,24 @@ class Log:
     """JSON lines, and TensorBoard's scalars where it is installed, from a step on.
 
     Rows that a resumed run is about to write again are dropped, and so is a torn last line.
+
+    Attributes:
+        last: the step of the last row that has a value of that name.
     """
 
     def __init__(self, run: Run, step: int, report: Report | None = None) -> None:
-        path = run.folder / "log.jsonl"
+        self.path = run.folder / "log.jsonl"
+        self.last: dict[str, int] = {}
         kept = []
-        if path.exists():
-            for line in path.read_text().splitlines():
+        if self.path.exists():
+            for line in self.path.read_text().splitlines():
                 with contextlib.suppress(ValueError):
-                    if json.loads(line)["step"] <= step:
+                    row = json.loads(line)
+                    if row["step"] <= step:
                         kept.append(line + "\n")
-        write(path, "".join(kept))
-        self.file = open(path, "a")  # noqa: SIM115 - open for the whole run
+                        self.last |= dict.fromkeys(row, row["step"])
+        write(self.path, "".join(kept))
+        self.file = open(self.path, "a")  # noqa: SIM115 - open for the whole run
         self.report = report
         self.board: Any = None
         with contextlib.suppress(ImportError):
@@ -125,8 +154,12 @@ class Log:
             self.board = SummaryWriter(str(run.folder / "tensorboard"), purge_step=step + 1)
 
     def __call__(self, row: dict[str, Any]) -> None:
-        self.file.write(json.dumps(row) + "\n")
-        self.file.flush()
+        try:
+            self.file.write(json.dumps(row) + "\n")
+            self.file.flush()
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        self.last |= dict.fromkeys(row, row["step"])
         if self.board is not None:
             for name, value in row.items():
                 if name != "step":

@@ -38,6 +38,15 @@ BOUNDS: dict[str, tuple[tuple[type, ...], Callable[[Any], bool], str]] = {
 }
 
 
+def table(network: Any) -> dict[str, Any]:
+    """The settings of a network. Raises RestorekitError if they are no table."""
+    if not isinstance(network, dict):
+        raise RestorekitError(
+            f"network must be a table of settings, as network.blocks = 3 makes it, not {network!r}"
+        )
+    return network
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything that decides the outcome of a training run.
@@ -105,13 +114,11 @@ class Settings:
         """Raises RestorekitError for an unknown or impossible setting."""
         values = dict(values)
         try:
-            network = values.pop("network", None)
-            if isinstance(network, dict):
-                network = UNetConfig(**network)
+            network = UNetConfig(**table(values.pop("network", {})))
             for name in ("noise", "scales", "betas"):
                 if name in values:
                     values[name] = tuple(values[name])
-            settings = cls(network=network or UNetConfig(), **values)
+            settings = cls(network=network, **values)
         except (TypeError, ValueError) as error:
             raise RestorekitError(f"training settings: {error}") from error
         settings.check()

@@ -20,6 +20,7 @@ from ..engine.losses import OBJECTIVES
 from ..engine.schedule import SCHEDULES, Schedule
 from ..engine.unet import UNet, UNetConfig
 from ..errors import RestorekitError
+from ..files import make_folder
 from . import augment, export, validation
 from .data import Photos, to_unit
 from .muon import Muon
@@ -75,6 +76,7 @@ def train(
         raise RestorekitError(f"batch {settings.batch} does not divide into {parts} parts")
     run = Run(folder)
     run.check(settings)
+    own = run.own_among(data)
     saved = run.load(device) if run.checkpoint.exists() else {}
     schedule = SCHEDULES[settings.schedule]()
     with torch.random.fork_rng():
@@ -87,10 +89,10 @@ def train(
     if settings.jitter:
         augment.check()
     photos = Photos.of(
-        settings, data, cache or folder / "cache", without=folder, report=report if chief else None
+        settings, data, cache or folder / "cache", without=own, report=report if chief else None
     )
     if chief:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         export.keep_attribution(run, data)
         run.begin(settings)
 
@@ -111,8 +113,9 @@ def train(
     name = name or "prior"
     rows = Log(run, step, report) if chief else None
 
-    def save() -> None:
-        check_finite(loss_sum.item(), run, step)  # the last good checkpoint stays
+    def save(loss: Tensor) -> None:
+        """Keeps what the step begins with, whose loss tells that it is sound."""
+        check_finite((loss_sum + loss).item(), run, step)  # the last good checkpoint stays
         state = {
             "network": network.state_dict(),
             "averaged": averaged,
@@ -162,8 +165,6 @@ def train(
         if minutes and clocks is not None:
             elapsed = first_clock(elapsed, clocks)
         progress = elapsed / (60 * minutes) if minutes else step / settings.steps
-        if progress >= 1:
-            break
         # Everything random in a step follows from its number: resuming needs no saved state.
         x_0 = to_unit(pixels.to(device, non_blocking=True))
         colours = seed_of(settings, step, COLOURS)
@@ -173,13 +174,22 @@ def train(
         t = draw_times(settings, schedule, step)[mine]
         eps = draw_noise(settings, x_0, step)[mine]
 
+        loss = torch.zeros((), device=device)
         for first in range(0, len(share), part):
             some = slice(first, first + part)
             synchronise = world == 1 or first + part == len(share)
             with contextlib.nullcontext() if synchronise else replica.no_sync():  # type: ignore[operator]
-                loss = objective(denoiser, x_0[some], t[some], eps[some]).sum() / len(share)
-                loss.backward()
-            loss_sum += mean_over_processes(loss.detach(), world)
+                some_loss = objective(denoiser, x_0[some], t[some], eps[some]).sum() / len(share)
+                some_loss.backward()
+            loss += mean_over_processes(some_loss.detach(), world)
+        now = time.monotonic()
+        # Weights are saved once their own loss is known: the last ones of a run cost a step more.
+        if chief and (progress >= 1 or now - last_save > save_every):
+            save(loss)
+            last_save = now
+        if progress >= 1:
+            break
+        loss_sum += loss
         losses += 1
         if settings.clip:
             nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
@@ -204,9 +214,6 @@ def train(
         elif chief and report is not None and now - last_report > REPORT_EVERY:
             report(done)
             last_report = now
-        if chief and now - last_save > save_every:
-            save()
-            last_save = now
         if chief and now - last_validation > validate_every:
             validate()
             last_validation = time.monotonic()
@@ -214,10 +221,11 @@ def train(
             last_row += last_validation - now
 
     if rows is not None:
-        save()
-        if losses:
+        # A finished run that is started again has these rows.
+        if losses and rows.last.get("loss") != step:
             rows({"step": step, "elapsed": round(elapsed, 1), "loss": loss_sum.item() / losses})
-        validate()
+        if rows.last.get("psnr_25") != step:
+            validate()
         rows.close()
         export.export(run)
     if world > 1:

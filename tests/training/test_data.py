@@ -14,8 +14,11 @@ from restorekit import images
 from restorekit.errors import RestorekitError
 from restorekit.training.augment import augmented
 from restorekit.training.data import Photos
+from restorekit.training.run import Run
+from restorekit.training.trainer import train
 
 from ..conftest import SAMPLES
+from .tiny import TINY
 
 
 def test_unusable_files_are_named_and_passed_over(
@@ -56,6 +59,23 @@ def test_a_cache_serves_several_folders_and_a_run_is_no_photo(photos: Path, tmp_
     after = Photos(folder, tmp_path / "cache", 32, without=run)
     assert after.count == before.count + 1 and after.key != before.key
     assert torch.equal(first, before.batch(0, range(4)))
+
+
+def test_a_run_around_its_photos_leaves_out_its_own_pictures_alone(
+    photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(photos / "below", project / "photos")
+    for data in (project / "photos", project):
+        train(TINY, data, project)
+        assert Run(project).load("cpu")["photos"][0] == 3
+        with caplog.at_level(logging.WARNING):
+            train(TINY, data, project)
+        assert "not the photos" not in caplog.text, "what it drew is none of them"
+        Run(project).checkpoint.unlink()
+    assert any((project / "pictures").iterdir())
+    with pytest.raises(RestorekitError, match="would draw among them"):
+        train(TINY, project / "pictures", project)
 
 
 def test_batches_follow_from_their_number(photos: Path, tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ from restorekit.training.trainer import draw_times, rate_at
         ({"scales": []}, "scales"),
         ({"batch": 16.0}, "batch"),
         ({"ema": "high"}, "ema"),
+        ({"network": 3}, "network must be a table"),
+        ({"network": []}, "network must be a table"),
+        ({"network": "x", "network.blocks": 3}, "network must be a table"),
         ({"network.channels": 1}, "channels"),
         ({"network.unshuffle": 0}, "unshuffle"),
         ({"network.embedding": 65}, "even"),
@@ -50,6 +53,9 @@ def test_settings_from_preset_file_and_changes(tmp_path: Path) -> None:
     assert read.network.widths == (8, 8) and read.network.blocks == 3
     with pytest.raises(RestorekitError, match="KEY=VALUE"):
         presets.parse_changes(("rate",))
+    file.write_text('network = "x"\n')
+    with pytest.raises(RestorekitError, match="network must be a table"):
+        presets.read("photo-b", file, {})
 
 
 def test_noise_levels_are_as_set() -> None:
