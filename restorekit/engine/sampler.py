@@ -187,7 +187,9 @@ def hqs(
 ) -> tuple[Tensor, Prediction]:
     """Plug-and-play half-quadratic splitting (DPIR, Zhang et al. 2021, eq. 6): x_s = alpha_s x_0.
 
-    Nothing of the noise goes on, so the iterates settle where denoising and the data agree.
+    Nothing of the noise goes on, so the iterates settle where denoising and the data agree. But
+    the denoiser is told of noise that is not there. Exact ones are right about that too; of the
+    shipped priors `photo` is not, and loses decibels: see `snore`.
     """
     p = denoiser(x_t, t)
     return over(denoiser.schedule(s)[0], x_t) * p.x_0, p

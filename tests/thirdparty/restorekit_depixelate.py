@@ -15,7 +15,7 @@ class Depixelate(Task):
     name = "depixelate"
     summary = "Turn a mosaic back into a photo."
     options = (click.Option(["--block"], type=click.IntRange(2), default=4, help="Squares' side."),)
-    recipes = {"fidelity": Recipe("diffpir", "hqs", steps=8, grid="geometric", start=0.8)}
+    recipes = {"fidelity": Recipe("diffpir", "snore", steps=4, grid="geometric", start=0.8)}
 
     def observe(self, picture: Picture, **options: Any) -> Problem:
         from restorekit.engine.conditioning import Degradation, Observation
