@@ -325,7 +325,7 @@ def test_what_was_written_before_the_disk_was_full_is_the_run_s_own(
     monkeypatch: pytest.MonkeyPatch, here: Path
 ) -> None:
     """Of a photo's samples the first fits; what is there of others stays another's."""
-    save("one/a.png")
+    save("one/a.png", CAT[:9, :11])
     command = "denoise one -o few --sigma 9 --mode perceptual --steps 2 --samples 2"
     encode, written = images.writing.encode, iter("ab")
 
@@ -338,7 +338,7 @@ def test_what_was_written_before_the_disk_was_full_is_the_run_s_own(
     assert run(command) == 3
     assert sorted(tree("few")) == ["a-1.png"]
     monkeypatch.setattr(images.writing, "encode", encode)
-    save("few/a-2.png", 50)
+    save("few/a-2.png", CAT[:5, :5])
     kept = tree("few")
     assert run(command) == 3 and tree("few") == kept
     Path("few/a-2.png").unlink()
@@ -349,7 +349,7 @@ def test_what_was_written_before_the_disk_was_full_is_the_run_s_own(
 def test_a_name_that_is_no_text(here: Path) -> None:
     name = os.fsdecode(b"caf\xe9.png")
     try:
-        save(f"latin/{name}")
+        save(f"latin/{name}", CAT[:9, :11])
     except OSError:
         pytest.skip("this disk takes text alone")
     command = shlex.split("denoise latin -o out --sigma 9 --mode perceptual --steps 2")
@@ -367,7 +367,7 @@ def test_one_photo_from_a_terminal_on_a_gpu(monkeypatch: pytest.MonkeyPatch, her
     """Its bar is drawn by the thread that restores."""
     monkeypatch.setattr("restorekit.restorer.AT_ONCE", {"cpu": 4})
     monkeypatch.setattr("restorekit.cli.files.on_terminal", lambda: True)
-    save("one/a.png")
+    save("one/a.png", CAT[:9, :11])
     assert run("denoise one/a.png -o a.png --sigma 9") == 0
     assert Path("a.png").exists()
 
