@@ -7,16 +7,6 @@ import math
 import torch
 from torch import Tensor
 
-from ..errors import RestorekitError
-
-
-def check() -> None:
-    """Raises RestorekitError if kornia, which jitter needs, is not installed."""
-    try:
-        import kornia.enhance  # noqa: F401
-    except ImportError as error:
-        raise RestorekitError("jitter needs kornia: pip install 'restorekit[train]'") from error
-
 
 def augmented(
     x_0: Tensor,
@@ -34,14 +24,10 @@ def augmented(
             tenth as far.
         shuffle: share of crops whose channels change places.
         batch, share: of how many crops these are part, and which; by default all.
-
-    Raises:
-        RestorekitError: if kornia is not installed, where there is jitter.
     """
     source = torch.Generator().manual_seed(seed)
     batch = len(x_0) if batch is None else batch
     if jitter:
-        check()
         from kornia import enhance
 
         drawn = jitter * (2 * torch.rand(4, batch, generator=source) - 1)[:, share].to(x_0)

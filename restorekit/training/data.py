@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -26,8 +26,10 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from .. import images
+from ..engine.noise import Noise
 from ..errors import RestorekitError
 from ..files import clear, make_folder, unwritable, whole, write
+from .photographed import MARGIN, photographed
 from .run import REPORT_EVERY, Report
 from .settings import Settings
 
@@ -53,6 +55,24 @@ class Entry:
     offset: int
     height: int
     width: int
+
+
+class Batch(NamedTuple):
+    """Crops (B, 3, crop, crop), and what is wrong with those that were photographed.
+
+    Attributes:
+        x_0: clean, uint8.
+        faults: float32, what a camera or a file adds to pixels on [-1, 1]; 0 for all other crops.
+            None where no crop is photographed.
+    """
+
+    x_0: Tensor
+    faults: Tensor | None = None
+
+    def pinned(self) -> Batch:
+        """In memory that a GPU can fetch while it computes."""
+        faults = None if self.faults is None else self.faults.pin_memory()
+        return Batch(self.x_0.pin_memory(), faults)
 
 
 def decoded(files: list[Path], at_once: int = 8) -> Iterator[tuple[Path, np.ndarray]]:
@@ -165,7 +185,7 @@ class Photos:
     Args:
         folder, cache, without, report: see `build_cache`.
         crop: side of the crops, pixels.
-        scales, held_out, grey, rotate, seed: see `Settings`.
+        scales, held_out, grey, faded, real, rotate, seed: see `Settings`.
 
     Attributes:
         key: changes with the photos.
@@ -184,6 +204,8 @@ class Photos:
         scales: tuple[float, ...] = (1.0,),
         held_out: float = 0.0,
         grey: float = 0.0,
+        faded: float = 0.0,
+        real: float = 0.0,
         rotate: bool = True,
         seed: int = 0,
         without: Path | None = None,
@@ -208,11 +230,12 @@ class Photos:
             areas[at == scale] /= areas[at == scale].sum()
         self.cumulative = np.cumsum(areas / areas.sum())
         self.crop, self.grey, self.rotate, self.seed = crop, grey, rotate, seed
+        self.faded, self.real = faded, real
 
     @classmethod
     def of(cls, settings: Settings, folder: Path, cache: Path, **how: Any) -> Photos:
         """As a run's settings have it."""
-        names = ("scales", "held_out", "grey", "rotate", "seed")
+        names = ("scales", "held_out", "grey", "faded", "real", "rotate", "seed")
         return cls(folder, cache, settings.crop, **{n: getattr(settings, n) for n in names}, **how)
 
     def whole(self, entry: Entry) -> np.ndarray:
@@ -221,41 +244,60 @@ class Photos:
         flat = self.pixels[entry.offset : entry.offset + size]
         return flat.reshape(entry.height, entry.width, 3)
 
-    def crop_of(self, step: int, index: int) -> np.ndarray:
-        """The crop with that number in a step's batch, (crop, crop, 3) uint8."""
+    def crop_of(self, step: int, index: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """The crop with that number in a step's batch, and its faults if it is photographed.
+
+        Returns:
+            (crop, crop, 3) uint8; and (3, crop, crop) float32, as `Batch` has them, or None.
+        """
         rng = np.random.default_rng((self.seed, step, index))
         chosen = np.searchsorted(self.cumulative, rng.random(), side="right")
         entry = self.train[min(int(chosen), len(self.train) - 1)]
-        top = rng.integers(entry.height - self.crop + 1)
-        left = rng.integers(entry.width - self.crop + 1)
-        crop = self.whole(entry)[top : top + self.crop, left : left + self.crop]
+        side = self.crop
+        real = bool(self.real) and rng.random() < self.real
+        if real and min(entry.height, entry.width) >= side + 2 * MARGIN:
+            side += 2 * MARGIN
+        top = rng.integers(entry.height - side + 1)
+        left = rng.integers(entry.width - side + 1)
+        crop = self.whole(entry)[top : top + side, left : left + side]
         if rng.random() < 0.5:
             crop = crop[:, ::-1]
         if self.rotate:
             crop = np.rot90(crop, int(rng.integers(4)))
         if rng.random() < self.grey:
-            crop = np.broadcast_to(np.rint(crop @ LUMA)[..., None], crop.shape)
-        return crop
+            crop = np.broadcast_to(np.rint(crop @ LUMA)[..., None], crop.shape).astype(np.uint8)
+        if self.faded and rng.random() < self.faded:
+            crop = fade(crop, rng)
+        if side == self.crop:
+            return crop, None
+        noise = Noise(self.seed, f"crop {step} {index}")
+        clean, seen = photographed(crop, self.crop, rng, noise)
+        kept = clean.add(1).mul(127.5).round().to(torch.uint8)
+        return kept.permute(1, 2, 0).numpy(), (seen - clean).numpy()
 
-    def batch(self, step: int, share: range) -> Tensor:
-        """The crops of a step with those numbers, (len(share), 3, crop, crop) uint8."""
+    def batch(self, step: int, share: range) -> Batch:
+        """The crops of a step with those numbers."""
         out = np.empty((len(share), self.crop, self.crop, 3), dtype=np.uint8)
-        for row, index in zip(out, share, strict=True):
-            row[:] = self.crop_of(step, index)
-        return torch.from_numpy(out).permute(0, 3, 1, 2)
+        faults = np.zeros((len(share), 3, self.crop, self.crop), np.float32) if self.real else None
+        for row, index in enumerate(share):
+            out[row], found = self.crop_of(step, index)
+            if faults is not None and found is not None:
+                faults[row] = found
+        x_0 = torch.from_numpy(out).permute(0, 3, 1, 2)
+        return Batch(x_0, None if faults is None else torch.from_numpy(faults))
 
     def batches(
         self, first: int, share: range, pinned: bool = False, ahead: int = 4
-    ) -> Iterator[Tensor]:
+    ) -> Iterator[Batch]:
         """Batches from a step on, the next ones always being prepared in the background.
 
         Args:
             pinned: in memory that a GPU can fetch while it computes.
         """
 
-        def batch(step: int) -> Tensor:
+        def batch(step: int) -> Batch:
             made = self.batch(step, share)
-            return made.pin_memory() if pinned else made
+            return made.pinned() if pinned else made
 
         with ThreadPoolExecutor(ahead) as pool:
             coming = deque(pool.submit(batch, first + i) for i in range(ahead))
@@ -275,6 +317,12 @@ class Photos:
         if not crops:
             return self.validation(count, min(side, self.crop))
         return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+
+
+def fade(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A crop with 0 to 30 % of its contrast: half of them dark, the others about any colour."""
+    towards = 0.0 if rng.random() < 0.5 else rng.uniform(0, 255, 3)
+    return np.rint(towards + rng.uniform(0, 0.3) * (crop - towards)).astype(np.uint8)
 
 
 def to_unit(pixels: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ BOUNDS: dict[str, tuple[tuple[type, ...], Callable[[Any], bool], str]] = {
     **dict.fromkeys(("rate", "sigma_data", "noise"), _POSITIVE),
     **dict.fromkeys(("warmup", "seed"), _NATURAL),
     **dict.fromkeys(("weight_decay", "clip"), _WEIGHT),
-    **dict.fromkeys(("grey", "shuffle", "jitter"), _SHARE),
+    **dict.fromkeys(("grey", "faded", "real", "less", "shuffle", "jitter"), _SHARE),
     **dict.fromkeys(("held_out", "ema", "betas"), _BELOW_1),
     **dict.fromkeys(("focus", "scales"), _FACTOR),
     **dict.fromkeys(("rotate", "compile"), _SWITCH),
@@ -61,8 +61,14 @@ class Settings:
         crop: side of the training crops, pixels.
         scales: the photos are seen reduced by these factors (area averaging), each as often.
         grey: share of crops turned grey, so that the prior knows black-and-white photos.
+        faded: share of crops with little contrast, half of them dark, so that it knows shadows and
+            flat colours.
+        real: share of crops with the noise of cameras, film and files (`photographed`). They are
+            told the root mean square of what is to be removed, or anything up to three times that.
+        less: share of the other crops that have less noise than they are told, a fifth of them
+            none. Where there are any, what the prior is told is an upper bound.
         rotate: quarter turns besides the flips.
-        jitter, shuffle: see `augment.augmented`; jitter needs kornia.
+        jitter, shuffle: see `augment.augmented`.
         held_out: share of files kept for validation.
         batch: crops a step, over all processes.
         accumulate: parts that each process takes its share of a batch in, to save memory.
@@ -88,6 +94,9 @@ class Settings:
     crop: int = 64
     scales: tuple[float, ...] = (1.0, 0.75, 0.5)
     grey: float = 0.1
+    faded: float = 0.0
+    real: float = 0.0
+    less: float = 0.0
     rotate: bool = True
     jitter: float = 0.0
     shuffle: float = 0.0
@@ -140,6 +149,8 @@ class Settings:
             raise RestorekitError(f"objective {self.objective!r} needs learned_variance = true")
         if self.objective in ("vlb", "hybrid") and self.noise:
             raise RestorekitError(f"objective {self.objective!r} needs noise = [] (grid times)")
+        if not self.noise and (self.real or self.less):
+            raise RestorekitError("real and less need noise levels; set noise to four numbers")
         for name, (kinds, fits, wanted) in BOUNDS.items():
             value = getattr(self, name)
             several = value if isinstance(value, tuple) else (value,)

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from .. import priors
 from ..engine.denoiser import NetworkDenoiser
 from ..engine.losses import OBJECTIVES
-from ..engine.schedule import SCHEDULES, Schedule
+from ..engine.schedule import SCHEDULES
 from ..engine.unet import UNet, UNetConfig
 from ..errors import RestorekitError
 from ..files import make_folder
-from . import augment, export, validation
+from . import augment, draws, export, validation
 from .data import Photos, to_unit
 from .muon import Muon
 from .run import REPORT_EVERY, Log, Report, Run
@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 
 LOG_EVERY = 50  # steps
 WARMUP_SHARE = 0.05  # of the run, at most
-USES = TIMES, NOISE, COLOURS = range(3)  # of random numbers
 
 
 def train(
@@ -86,8 +85,6 @@ def train(
     started_from = saved.get("started_from")
     if init is not None and not saved:
         started_from = start_from(network, init, settings)
-    if settings.jitter:
-        augment.check()
     photos = Photos.of(
         settings, data, cache or folder / "cache", without=own, report=report if chief else None
     )
@@ -160,19 +157,23 @@ def train(
     last_row = last_save = last_report = last_validation = time.monotonic()
     timed = step  # the first step since the last row, or since the run goes on
 
-    for pixels in photos.batches(step, share, pinned=cuda):
+    for crops in photos.batches(step, share, pinned=cuda):
         elapsed = time.monotonic() - began
         if minutes and clocks is not None:
             elapsed = first_clock(elapsed, clocks)
         progress = elapsed / (60 * minutes) if minutes else step / settings.steps
         # Everything random in a step follows from its number: resuming needs no saved state.
-        x_0 = to_unit(pixels.to(device, non_blocking=True))
-        colours = seed_of(settings, step, COLOURS)
+        x_0 = to_unit(crops.x_0.to(device, non_blocking=True))
+        colours = draws.seed_of(settings, step, draws.COLOURS)
         x_0 = augment.augmented(
             x_0, settings.jitter, settings.shuffle, colours, settings.batch, mine
         )
-        t = draw_times(settings, schedule, step)[mine]
-        eps = draw_noise(settings, x_0, step)[mine]
+        t = draws.times(settings, schedule, step)[mine]
+        eps = draws.noise(settings, x_0, step)[mine]
+        if crops.faults is not None:
+            told = draws.told(settings, step)[mine]
+            faults = crops.faults.to(device, non_blocking=True)
+            t, eps = draws.of_faults(schedule, t, eps, faults, told)
 
         loss = torch.zeros((), device=device)
         for first in range(0, len(share), part):
@@ -241,35 +242,6 @@ def check_finite(loss: float, run: Run, step: int) -> None:
             f"{run.folder}: the loss is no number at step {step}; export the checkpoint before "
             "that with --export, and start from it with --init and a lower rate"
         )
-
-
-def seed_of(settings: Settings, step: int, use: int) -> int:
-    """Of what a step draws for one use."""
-    return (settings.seed * 1_000_003 + step) * len(USES) + use
-
-
-def draw_times(settings: Settings, schedule: Schedule, step: int) -> Tensor:
-    """A time for each crop of a step, (batch,): stratified, so that every batch has them all.
-
-    Grid times where the settings name no noise, else log-uniform noise levels.
-    """
-    source = torch.Generator().manual_seed(seed_of(settings, step, TIMES))
-    offsets = torch.rand(settings.batch, generator=source, dtype=torch.float64)
-    u = (torch.arange(settings.batch) + offsets) / settings.batch
-    if not settings.noise:
-        return (u * schedule.T).floor().add(1).clamp(max=schedule.T) / schedule.T
-    lowest, low, high, highest = (math.log(s) for s in settings.noise)
-    near = u / settings.focus
-    far = (u - settings.focus) / max(1 - settings.focus, 1e-9)
-    ratio = torch.where(near < 1, low + near * (high - low), lowest + far * (highest - lowest))
-    return schedule.time_for(ratio.exp())
-
-
-def draw_noise(settings: Settings, like: Tensor, step: int) -> Tensor:
-    """eps for the whole batch of a step, drawn on the device."""
-    source = torch.Generator(like.device).manual_seed(seed_of(settings, step, NOISE))
-    shape = settings.batch, *like.shape[1:]
-    return torch.randn(shape, generator=source, device=like.device)
 
 
 def rate_at(settings: Settings, step: int, progress: float) -> float:

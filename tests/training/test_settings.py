@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from restorekit.errors import RestorekitError
-from restorekit.training import presets
+from restorekit.training import draws, presets
 from restorekit.training.settings import Settings
-from restorekit.training.trainer import draw_times, rate_at
+from restorekit.training.trainer import rate_at
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,14 @@ def test_noise_levels_are_as_set() -> None:
     from restorekit.engine.schedule import linear
 
     many = Settings(batch=1000)
-    ratio = linear().noise_to_signal(draw_times(many, linear(), 5))
+    ratio = linear().noise_to_signal(draws.times(many, linear(), 5))
     lowest, low, high, highest = many.noise
     assert ratio.min() >= lowest * 0.99 and ratio.max() <= highest * 1.01
     rest = (1 - many.focus) * math.log(high / low) / math.log(highest / lowest)
     inside = ((ratio > low) & (ratio < high)).double().mean()
     assert inside == pytest.approx(many.focus + rest, abs=2e-3)
     plain = Settings(batch=1000, noise=())
-    assert torch.equal(draw_times(plain, linear(), 5), torch.arange(1, 1001).double() / 1000)
+    assert torch.equal(draws.times(plain, linear(), 5), torch.arange(1, 1001).double() / 1000)
 
 
 def test_a_short_run_warms_up_too() -> None:
