@@ -63,13 +63,15 @@ def sensor(
         rgb_to_raw,
     )
 
+    height, width = x.shape[2:]
     gains = torch.tensor(balance).to(x)[:, None, None]
     raw = rgb_to_linear_rgb(x.clamp(0, 1)) / gains
     noisy = raw + (shot * raw + read**2).sqrt() * normal(tuple(x.shape)).to(x)
 
     def developed(raw: Tensor) -> Tensor:
-        if mosaic:
-            raw = raw_to_rgb(rgb_to_raw(raw, CFA.BG), CFA.BG)
+        if mosaic:  # of an even number of lines
+            even = F.pad(raw, (0, width % 2, 0, height % 2), mode="replicate")
+            raw = raw_to_rgb(rgb_to_raw(even, CFA.BG), CFA.BG)[..., :height, :width]
         return linear_rgb_to_rgb((raw * gains).clamp(0, 1))
 
     return x + developed(noisy) - developed(raw)

@@ -17,6 +17,7 @@ from .. import camera
 from ..engine.noise import Noise
 
 MARGIN = 16  # pixels around a crop that it is photographed with
+COMPRESSED = 0.8  # share of crops that come as JPEGs
 COMPRESSED_ONLY = 0.35  # share of crops whose only fault is the file's
 
 Part = Callable[[Tensor, np.random.Generator, Noise], Tensor]
@@ -78,7 +79,11 @@ def compressed(x: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def photographed(
-    crop: np.ndarray, side: int, rng: np.random.Generator, noise: Noise
+    crop: np.ndarray,
+    side: int,
+    rng: np.random.Generator,
+    noise: Noise,
+    jpegs: float = COMPRESSED,
 ) -> tuple[Tensor, Tensor]:
     """A clean crop and what a camera, a film or a file would have made of it.
 
@@ -87,13 +92,14 @@ def photographed(
             JPEG's grid are those of larger pictures. Every third comes enlarged, both of them.
         side: of what is given back.
         rng, noise: every choice and every normal.
+        jpegs: share of crops that are compressed.
 
     Returns:
         Two (3, side, side) float32 on [-1, 1]: the clean crop and the photographed one.
     """
     x = torch.from_numpy(np.ascontiguousarray(crop)).permute(2, 0, 1)[None].float() / 255
     seen = x
-    compress = rng.random() < 0.8
+    compress = rng.random() < jpegs
     if not (compress and rng.random() < COMPRESSED_ONLY):
         shares = [share for share, _ in SOURCES]
         part = SOURCES[int(rng.choice(len(SOURCES), p=shares))][1]

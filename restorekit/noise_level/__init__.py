@@ -1,0 +1,115 @@
+"""How noisy is a photo, and where? By a small network that was shown the faults of real ones.
+
+Noise is whatever is to be removed: that of sensors, which depends on the signal and is correlated,
+film grain, and what JPEG does. Its level is its root mean square, the level that the shipped priors
+are told. `card.md` says how the network was trained.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .network import NoiseNetwork
+
+WEIGHTS = Path(__file__).parent / "weights.safetensors"
+WINDOW, WINDOWS = 256, 16  # pixels a side, and how many are looked at: a megapixel at most
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The noise of a photo, as root mean squares on [0, 1].
+
+    Attributes:
+        grey: of the mean over the channels.
+        colour: of the channels about their mean; 0 in a grey photo.
+        darkest, brightest: in the darkest and the brightest third of the photo.
+    """
+
+    grey: float
+    colour: float
+    darkest: float
+    brightest: float
+
+    @property
+    def level(self) -> float:
+        """Of all channels together."""
+        return math.hypot(self.grey, self.colour)
+
+
+@functools.cache
+def _network() -> NoiseNetwork:
+    import torch
+    from safetensors.torch import load_file
+
+    from .network import NoiseNetwork
+
+    with torch.device("meta"):
+        network = NoiseNetwork()
+    weights = {name: tensor.float() for name, tensor in load_file(WEIGHTS).items()}
+    network.load_state_dict(weights, assign=True)
+    network.requires_grad_(False).eval()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
+def estimate(x: Tensor) -> Estimate:
+    """The noise of a picture (1, C, H, W) on [-1, 1], C = 1 or 3, of any size.
+
+    Large pictures are looked at in some windows, evenly spread.
+    """
+    import torch
+
+    with torch.inference_mode():
+        answers = [_look(window) for window in _windows(x)]
+    shade, whole, trust, here = (torch.cat(parts, dim=1) for parts in zip(*answers, strict=True))
+    grey, colour = (unit(log) for log in (trust.softmax(1) * whole).sum(1).tolist())
+    by_shade = here.exp().sum(0)[shade[0].argsort()]
+    third = max(1, len(by_shade) // 3)
+    dark, bright = (
+        unit(part.mean().log().item()) for part in (by_shade[:third], by_shade[-third:])
+    )
+    return Estimate(grey, 0.0 if x.shape[1] == 1 else colour, dark, bright)
+
+
+def unit(log_mean_square: float) -> float:
+    """A root mean square on [0, 1], of the logarithm of a mean square on [-1, 1]."""
+    from .network import LEAST
+
+    return max(math.exp(log_mean_square) - LEAST**2, 0.0) ** 0.5 / 2
+
+
+def _windows(x: Tensor) -> list[Tensor]:
+    """The whole picture, or WINDOWS parts of it on a grid, begun on a JPEG's blocks."""
+    height, width = x.shape[2:]
+    if height * width <= WINDOW**2 * WINDOWS:
+        return [x]
+    down = min(max(1, round((WINDOWS * height / width) ** 0.5)), WINDOWS)
+    starts = [
+        [int(i * max(length - WINDOW, 0) / max(count - 1, 1)) // 8 * 8 for i in range(count)]
+        for length, count in ((height, down), (width, max(1, WINDOWS // down)))
+    ]
+    rows, columns = ([slice(start, start + WINDOW) for start in side] for side in starts)
+    return [x[..., row, column] for row in rows for column in columns]
+
+
+def _look(x: Tensor) -> tuple[Tensor, ...]:
+    """What the cells of a window are and say: shade (1, N), and whole, trust and here, (2, N)."""
+    import torch.nn.functional as F
+
+    from .network import CELL
+
+    x = x.float().expand(-1, 3, -1, -1)
+    height, width = x.shape[2:]
+    down, across = (max(-side % CELL, 4 * CELL - side) for side in (height, width))
+    x = F.pad(x, (0, across, 0, down), mode="replicate")
+    answer = _network()(x)
+    shade = F.avg_pool2d(x.mean(1, keepdim=True), CELL)
+    inside = (0, ..., slice(max(1, height // CELL)), slice(max(1, width // CELL)))
+    return tuple(part[inside].flatten(1) for part in (shade, *answer))

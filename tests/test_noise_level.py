@@ -1,0 +1,73 @@
+"""The estimate of the noise holds on pictures that it was not trained on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from restorekit_denoise.trial import with_noise
+from skimage import data
+
+from restorekit import camera
+from restorekit.engine.noise import Noise
+from restorekit.noise_level import estimate
+
+PHOTOS = {
+    "cat": data.chelsea()[40:232, 100:340],
+    "coffee": data.coffee()[100:292, 200:440],
+    "rocket": data.rocket()[100:292, 200:440],
+}
+
+
+def unit(pixels: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
+
+
+def photographed(x: torch.Tensor, kind: str, level: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """A picture with noise of a kind, and the same without."""
+    noise = Noise(0, kind)
+    if kind in ("camera", "grain"):
+        return camera.eight_bit(with_noise(x, level, kind, noise)), x
+    noisy = camera.white(x, level, noise.normal)
+    if kind == "jpeg":
+        return camera.jpeg(noisy, 95), x
+    if kind == "enlarged":
+        return camera.resized(noisy, 1.5), camera.resized(x, 1.5)
+    return noisy, x
+
+
+@pytest.mark.parametrize("kind", ["white", "jpeg", "enlarged", "camera", "grain"])
+def test_real_noise_is_found(kind: str) -> None:
+    """Within 20 % in the mean, where eigenvalues of patches found next to nothing."""
+    errors = []
+    for pixels in PHOTOS.values():
+        x = unit(pixels)
+        for level in (5 / 255, 10 / 255, 25 / 255):
+            noisy, clean = photographed(x, kind, level)
+            true = float((noisy - clean).square().mean().sqrt())
+            errors.append(abs(estimate(noisy * 2 - 1).level / true - 1))
+    assert np.mean(errors) < 0.2
+
+
+def test_clean_small_grey_and_large_pictures() -> None:
+    """Any size; a grey picture has no noise in colour; a large one is looked at in parts."""
+    ramp = torch.linspace(-0.9, 0.9, 200).expand(1, 3, 120, 200)
+    assert estimate(ramp).level < 0.5 / 255
+    eps = Noise(0).normal((1, 1, 1500, 1300))
+    grey = (eps * 2 * 10 / 255) - 0.2
+    found = estimate(grey)
+    assert found.colour == 0 and found.grey == pytest.approx(10 / 255, rel=0.2)
+    for size in ((1, 1), (7, 300), (33, 9)):
+        small = estimate(torch.zeros(1, 3, *size))
+        assert 0 <= small.level < 2 / 255
+
+
+def test_colour_and_shadows_are_told_apart() -> None:
+    """Noise in colour alone is found there, and where it is stronger."""
+    shade = torch.linspace(-0.8, 0.8, 256).expand(1, 3, 256, 256)
+    eps = Noise(0).normal((1, 3, 256, 256))
+    tint = 0.1 * (eps - eps.mean(1, keepdim=True))
+    found = estimate(shade + tint)
+    assert found.colour > 3 * found.grey
+    dark = estimate(shade + 0.1 * eps * (shade < -0.2))
+    assert dark.darkest > 2 * dark.brightest
