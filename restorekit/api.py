@@ -67,10 +67,16 @@ def restore(
     choices = Choices(
         mode, method, sampler, steps, weights, seed, device, precision, ensemble, tile
     )
-    restorer = Restorer(found, choices)
+    restorer = Restorer(found, choices, values)
 
-    def run(pixels: np.ndarray | None, alpha: np.ndarray | None, name: str) -> Any:
-        return restorer(pixels, alpha, name=name, progress=progress, expected=expected, **values)
+    def run(
+        pixels: np.ndarray | None,
+        alpha: np.ndarray | None,
+        name: str,
+        source: images.Source | None = None,
+    ) -> Any:
+        how: dict[str, Any] = {"progress": progress, "expected": expected}
+        return restorer(pixels, alpha, name=name, source=source, **how, **values)
 
     def expected(size: tuple[int, int]) -> None:
         if output is not None:
@@ -91,7 +97,7 @@ def restore(
     raise RestorekitError(f"cannot restore a {type(image).__name__}; give an array or a path")
 
 
-Run = Callable[[np.ndarray | None, np.ndarray | None, str], Any]
+Run = Callable[..., Any]
 
 
 def _path(source: Path, target: Path | None, overwrite: bool, run: Run) -> np.ndarray | Path:
@@ -102,7 +108,7 @@ def _path(source: Path, target: Path | None, overwrite: bool, run: Run) -> np.nd
         if target.exists() and not overwrite:
             raise RestorekitError(f"{target}: exists; name another output, or overwrite=True")
         images.check_writable(target, photo)
-    result = run(photo.pixels, photo.alpha, source.name)
+    result = run(photo.pixels, photo.alpha, source.name, photo.source)
     if target is None:
         pixels: np.ndarray = result.pixels
         return pixels

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,8 @@ def benchmark(
     if crop_border is None:
         crop_border = math.ceil(options[trial.border]) if trial.border else 0
     how: dict[str, Any] = {"luma": trial.luma if luma is None else luma, "crop_border": crop_border}
+    if alone := bool(trial.luma_alone and how["luma"]):
+        how["luma"] = False  # it is all there is
     measures = plugins.registry().offered("metric")
     shown = {o.name: o.type for o in task.options}
     rows = []
@@ -62,9 +66,12 @@ def benchmark(
         name = file.relative_to(folder).as_posix()
         clean = images.read(file).at_depth(np.uint8).pixels  # a grey photo stays grey
         noise = Noise(restorer.seed, name).branch("degradation")
-        reference, degraded, given = trial.degrade(clean, noise, **options)
-        baseline = trial.baseline(degraded, **given)
-        result = restorer(degraded, name=name, **given)
+        if alone:
+            clean = luma_of(clean)
+        reference, given_to, given = trial.degrade(clean, noise, **options)
+        with as_read(given_to) as (degraded, source):
+            baseline = trial.baseline(degraded, **given)
+            result = restorer(degraded, name=name, source=source, **given)
         restored = eight_bit(result.pixels)
         scores = metrics.score(restored, reference, measures, **how)
         classical = metrics.score(baseline, reference, measures, **how)
@@ -101,6 +108,24 @@ def benchmark(
         "images": rows,
         "mean": mean_of(rows),
     }
+
+
+@contextlib.contextmanager
+def as_read(degraded: np.ndarray | bytes) -> Iterator[tuple[np.ndarray, images.Source | None]]:
+    """An array as it is; a file's content through a file."""
+    if not isinstance(degraded, bytes):
+        yield degraded, None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "photo"
+        file.write_bytes(degraded)
+        photo = images.read(file)
+        yield photo.pixels, photo.source
+
+
+def luma_of(clean: np.ndarray) -> np.ndarray:
+    """(H, W, 1) uint8, BT.601's Y on 16..235, as the literature on JPEG has it."""
+    return np.rint(metrics.comparable(clean, luma=True)).astype(np.uint8)
 
 
 def mean_of(rows: list[Report]) -> Report:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 @hookimpl
 def restorekit_methods() -> Mapping[str, Method]:
     from .engine.conditioning import METHODS
+    from .engine.quantised import quantised
 
-    return METHODS
+    return {**METHODS, "quantised": quantised}
 
 
 @hookimpl

@@ -7,7 +7,7 @@ import functools
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,11 +31,13 @@ from .units import from_engine, peak_of, to_engine
 
 if TYPE_CHECKING:
     from .engine.schedule import Schedule
+    from .images import Source
 
 log = logging.getLogger(__name__)
 
 MODES = ("fidelity", "perceptual")
 AT_ONCE = {"cuda": 4}  # photos; a CPU is busy with one
+CLEANER = "photo-real"  # the prior of `Picture.denoised`
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
@@ -72,6 +74,9 @@ class Choices:
 class Restorer:
     """A task, its choices made and its prior loaded, ready for any number of photos.
 
+    Args:
+        options: the task's, resolved, where they decide which prior it works with.
+
     Attributes:
         at_once: how many threads should call it, so that their tiles share batches.
 
@@ -79,7 +84,9 @@ class Restorer:
         RestorekitError: for an unknown name, a device that is not there, or broken weights.
     """
 
-    def __init__(self, task: Task, choices: Choices) -> None:
+    def __init__(
+        self, task: Task, choices: Choices, options: Mapping[str, Any] | None = None
+    ) -> None:
         if choices.mode not in MODES:
             raise RestorekitError(f"mode {choices.mode!r} is unknown; use {' or '.join(MODES)}")
         if choices.precision not in PRECISIONS:
@@ -103,7 +110,9 @@ class Restorer:
         self.method = found.find("method", self.recipe.method)
         self.step = found.find("sampler", self.recipe.sampler)
         self.device = find_device(choices.device)
-        self.prior_name = choices.prior or task.prior
+        self.prior_name = choices.prior or task.prior_for(options or {})
+        self.cleaner_name = choices.prior or CLEANER
+        self.precision = choices.precision
         self.prior_file = find_prior(self.prior_name)
         self.prior = _load(self.prior_file, self.device, choices.precision)
         self.motions = SQUARE if self.prior.turned else MIRROR
@@ -120,6 +129,7 @@ class Restorer:
         alpha: np.ndarray | None = None,
         *,
         name: str = "",
+        source: Source | None = None,
         sample_number: int = 0,
         progress: Progress | None = None,
         expected: Callable[[tuple[int, int]], None] | None = None,
@@ -132,6 +142,7 @@ class Restorer:
                 exceed, as noisy pixels do). None for a task that takes no photo.
             alpha: (H, W) of the same type.
             name: the photo's, which with the seed decides the noise in perceptual mode.
+            source: the file that the photo was read from.
             sample_number: 0, 1, ... for independent samples of the same photo.
             progress: called with (steps done, in all); False cancels.
             expected: called with the (H, W) of the result before the work, to refuse it in time.
@@ -148,7 +159,14 @@ class Restorer:
         if pixels is None:
             pixels = np.empty((0, 0, self.prior.channels), dtype=np.uint8)
         seen = pixels if alpha is None else without_hidden(pixels, alpha)
-        picture = Picture(to_engine(seen), _unit(alpha), noise, name)
+        before = 0  # evaluations
+
+        def denoised(level: float) -> Tensor:
+            nonlocal before
+            before += 1
+            return self._denoised(picture.pixels, level)
+
+        picture = Picture(to_engine(seen), _unit(alpha), noise, name, source, denoised)
         try:
             problem = self.task.observe(picture, **options)
             if expected is not None:
@@ -166,7 +184,21 @@ class Restorer:
             restored = np.where(problem.keep[..., None], pixels, restored)
         alpha = _resized(alpha, problem)
         seconds = time.perf_counter() - began
-        return Result(restored, alpha, nfe, seconds, problem.notes)
+        return Result(restored, alpha, before + nfe, seconds, problem.notes)
+
+    @torch.inference_mode()
+    def _denoised(self, y: Tensor, level: float) -> Tensor:
+        """E[x_0 | y] of a picture (1, C, H, W) with noise of a level, on the CPU."""
+        prior = _load(find_prior(self.cleaner_name), self.device, self.precision)
+        t = prior.schedule.time_for(level)
+        alpha, _ = prior.schedule(t)
+        x_t = (float(alpha) * y.expand(-1, prior.channels, -1, -1)).to(self.device)
+        asked: Denoiser = prior if prior.precision == torch.float32 else Guarded(prior)
+        if prior.halo is not None:
+            tile = memory.tile_for(prior, self.device, (y.shape[2], y.shape[3]))
+            asked = Tiled(asked, tile, prior.halo, prior.multiple)
+        x_0 = asked(x_t, t).x_0.cpu()
+        return x_0.mean(1, keepdim=True) if y.shape[1] == 1 else x_0
 
     @torch.inference_mode()
     def _solve(
@@ -180,7 +212,7 @@ class Restorer:
             guess = problem.observation.operator.pinv(y)
         level = self.recipe.start if problem.level is None else problem.level
         is_state = problem.guess_is_state
-        if is_state and self.method is not unconditional:
+        if is_state and not getattr(self.method, "keeps_state", False):
             # The state is y itself, which the method would count a second time.
             if self.recipe.steps < 2:
                 raise RestorekitError(
@@ -363,6 +395,6 @@ def _load(path: Path, device: torch.device, precision: str) -> NetworkDenoiser:
     return _load_cached(path, stamp, device, precision)
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=3)
 def _load_cached(path: Path, stamp: int, device: torch.device, precision: str) -> NetworkDenoiser:
     return priors.load(path, device, precision)

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
     from .engine.conditioning import Observation
     from .engine.noise import Noise
+    from .images import Source
+
+
+def no_prior(level: float) -> Tensor:
+    """Stands for a prior where a picture was made without one."""
+    raise RestorekitError("this picture came without a prior, and cannot be denoised")
 
 
 @dataclass(frozen=True)
@@ -31,12 +37,18 @@ class Picture:
         alpha: (H, W) float32 on [0, 1], where the photo has it.
         noise: the source of everything random about this photo.
         name: its path within its folder, or its file's name.
+        source: the file it was read from: its path, format and, for a JPEG, its coefficients
+            (`source.coding()`). None for an array.
+        denoised: level -> the pixels as one evaluation of a prior for noise of any kind sees them,
+            told a root mean square, in engine units; for tasks that want noise out of the way.
     """
 
     pixels: Tensor
     alpha: Tensor | None
     noise: Noise
     name: str = ""
+    source: Source | None = None
+    denoised: Callable[[float], Tensor] = field(default=no_prior, repr=False)
 
 
 @dataclass(frozen=True)
@@ -95,19 +107,21 @@ class Trial:
 
     Attributes:
         degrade: (clean (H, W, C) uint8, noise, **options) -> (reference, degraded, options):
-            the degraded array as `restore` takes it, the reference cropped to fit, and the
-            options to restore with.
+            the degraded array as `restore` takes it, or the bytes of a file where its coding
+            matters; the reference cropped to fit; and the options to restore with.
         baseline: (degraded, **options) -> array, a classical method.
         options: further options of the benchmark alone.
         luma: score on BT.601 luma by default.
+        luma_alone: a photo that is scored on its luma is tried without its colours too.
         border: option whose value, rounded up, is the border left out of the scores.
         region: (**options) -> (H, W) bool, the pixels that `hole_psnr` is measured on.
     """
 
-    degrade: Callable[..., tuple[np.ndarray, np.ndarray, dict[str, Any]]]
+    degrade: Callable[..., tuple[np.ndarray, np.ndarray | bytes, dict[str, Any]]]
     baseline: Callable[..., np.ndarray]
     options: Sequence[click.Option] = ()
     luma: bool = False
+    luma_alone: bool = False
     border: str | None = None
     region: Callable[..., np.ndarray] | None = None
 
@@ -121,7 +135,7 @@ class Task:
         options: click options; their values reach `observe` by name.
         recipes: a `Recipe` for "fidelity" and one for "perceptual".
         takes_photo: False where pictures come from nothing.
-        prior: name of the prior that the task works with unless told otherwise.
+        prior: name of the prior that the task works with unless told otherwise; see `prior_for`.
         trial: for `restorekit benchmark`, if the task can be tried on clean photos.
     """
 
@@ -140,6 +154,10 @@ class Task:
             name: the photo's path within its folder.
         """
         return ()
+
+    def prior_for(self, options: Mapping[str, Any]) -> str:
+        """The name of the prior for these options, where they decide it."""
+        return self.prior
 
     def observe(self, picture: Picture, **options: Any) -> Problem:
         """Says what was measured. Raises RestorekitError for options that do not fit the photo."""

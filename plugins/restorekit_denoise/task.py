@@ -1,20 +1,22 @@
-"""The task `denoise`: y = x_0 + n, white Gaussian noise of a known or estimated level."""
+"""The task `denoise`: a noisy photo is a diffusion state, at the time its noise level says."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from restorekit.options import NoiseLevel
 from restorekit.task import Picture, Problem, Recipe, Task, Trial
-from restorekit.units import sigma_from_engine, sigma_to_engine
+from restorekit.units import sigma_to_engine
+
+from . import trial
 
 if TYPE_CHECKING:
-    import numpy as np
-    from torch import Tensor
+    from restorekit.noise_level import Estimate
 
-    from restorekit.engine.noise import Noise
+LEAST = 0.5 / 255  # half a step of 8 bits: less noise than that is left alone
 
 
 class Denoise(Task):
@@ -32,7 +34,23 @@ class Denoise(Task):
             type=NoiseLevel(auto=True),
             default="auto",
             show_default=True,
-            help="Standard deviation of the noise on 0..255, or auto to estimate it.",
+            help="Standard deviation of white noise on 0..255, for which the default prior is "
+            "photo; or auto, for noise of any kind.",
+        ),
+        click.Option(
+            ["--strength"],
+            type=click.FloatRange(0, 10),
+            default=1.0,
+            show_default=True,
+            help="Multiplies the level: less than 1 leaves some of the noise.",
+        ),
+        click.Option(
+            ["--keep-grain"],
+            type=click.FloatRange(0, 1),
+            default=0.0,
+            show_default=True,
+            metavar="SHARE",
+            help="How much of what was removed is given back.",
         ),
     )
     recipes = {
@@ -40,57 +58,57 @@ class Denoise(Task):
         "perceptual": Recipe("none", "ddpm", steps=16, grid="karras", end=0.02),
     }
 
+    prior = "photo-real"
+
+    def prior_for(self, options: Mapping[str, Any]) -> str:
+        """Who knows the level of their noise has white noise, as in the literature."""
+        return "photo-real" if options.get("sigma", "auto") == "auto" else "photo"
+
     def observe(self, picture: Picture, **options: Any) -> Problem:
+        import torch
+
         from restorekit.engine.conditioning import Degradation, Observation
         from restorekit.engine.operators import Identity
 
-        y = picture.pixels
+        y, share = picture.pixels, options["keep_grain"]
         notes: tuple[str, ...] = ()
-        if options["sigma"] == "auto":
-            level = estimate_sigma(y)
-            notes = (f"estimated noise: sigma {255 * sigma_from_engine(level):.1f}",)
-        else:
-            level = sigma_to_engine(options["sigma"])
+        sigma = options["sigma"]
+        if sigma == "auto":
+            from restorekit.noise_level import estimate
+
+            found = estimate(y)
+            notes = (described(found, options["strength"]),)
+            sigma = found.level if found.level >= LEAST else 0.0
+        level = sigma_to_engine(options["strength"] * sigma)
         return Problem(
             Observation(y, Degradation(Identity(), level)),
             size=(y.shape[2], y.shape[3]),
             guess=y,
             level=level,
             guess_is_state=True,
+            finish=(lambda x: torch.lerp(x, y, share)) if share else None,
             notes=notes,
         )
 
     @property
     def trial(self) -> Trial:  # type: ignore[override]
-        return Trial(degrade, non_local_means)
+        return Trial(trial.degrade, trial.non_local_means, options=trial.OPTIONS)
 
 
-def estimate_sigma(y: Tensor) -> float:
-    """The noise level of (1, C, H, W)."""
-    from .noise_level import estimate
-
-    return estimate(y[0].permute(1, 2, 0).numpy())
-
-
-def degrade(
-    clean: np.ndarray, noise: Noise, *, sigma: float | str
-) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    """Adds unclipped Gaussian noise; with "auto" of level 25, which must then be estimated."""
-    level = 25 / 255 if isinstance(sigma, str) else sigma
-    eps = noise.normal(clean.shape).numpy()
-    return clean, (clean / 255 + level * eps).astype("float32"), {"sigma": sigma}
-
-
-def non_local_means(noisy: np.ndarray, *, sigma: float | str) -> np.ndarray:
-    """OpenCV's, on 8 bits, which is all it takes, at the strength that does best on photos."""
-    import cv2
-
-    from restorekit.units import eight_bit, to_engine
-
-    if isinstance(sigma, str):
-        sigma = sigma_from_engine(estimate_sigma(to_engine(noisy)))
-    eight = eight_bit(noisy)
-    strength = max(0.65 * 255 * sigma, 1.0)
-    if eight.shape[2] == 1:
-        return cv2.fastNlMeansDenoising(eight, None, strength, 7, 21)[..., None]
-    return cv2.fastNlMeansDenoisingColored(eight, None, strength, strength, 7, 21)
+def described(found: Estimate, strength: float) -> str:
+    """What was found and done, in plain words."""
+    level = 255 * found.level
+    if found.level < LEAST:
+        return f"hardly any noise found (about {level:.1f} of 255): left as it is"
+    where = []
+    if found.colour > 1.5 * found.grey:
+        where.append("stronger in colour")
+    if found.darkest > 1.5 * found.brightest:
+        where.append("stronger in the shadows")
+    elif found.brightest > 1.5 * found.darkest:
+        where.append("stronger in the lights")
+    what = ", ".join([f"noise about {level:.1f} of 255", *where])
+    if not strength:
+        return f"{what}: left as it is"
+    done = "removed" if strength == 1 else f"removed at {strength:g} times that"
+    return f"{what}: {done}"

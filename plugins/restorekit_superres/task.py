@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from restorekit.engine.operators import LinearOperator
 
 LARGEST = 120e6  # pixels of a result; each takes some 60 bytes of memory
+LEAST = 2.5 / 255  # what may be fine texture: less noise than that is left to the enlargement
+LEFT = 0.5  # deviation of what is still wrong after denoising, as a share of the noise
+
+
+TRIAL = (
+    click.Option(
+        ["--quality"],
+        type=click.IntRange(1, 100),
+        help="Of a JPEG, 4:2:0, that the small photo comes as; none by default.",
+    ),
+)
 
 
 class SuperResolution(Task):
@@ -35,10 +46,11 @@ class SuperResolution(Task):
         ),
         click.Option(
             ["--sigma"],
-            type=NoiseLevel(),
-            default=0.0,
+            type=NoiseLevel(auto=True),
+            default="auto",
             show_default=True,
-            help="Standard deviation of the noise in the photo, on 0..255.",
+            help="Root mean square of the noise in the photo on 0..255, a JPEG's artefacts "
+            "included; or auto to estimate it.",
         ),
     )
     recipes = {
@@ -56,17 +68,36 @@ class SuperResolution(Task):
         size = (round(h * scale), round(w * scale))
         if size[0] * size[1] > LARGEST:
             raise RestorekitError(f"{size[1]} x {size[0]} pixels is too large; lower --scale")
-        level = sigma_to_engine(options["sigma"])
+        level, notes = noise_of(picture, options["sigma"])
+        if level:  # an enlargement would sharpen it, and it is not white after this
+            y = picture.denoised(level)
+        left = LEFT * level
         operator = Resample(size, (h, w))
         guess = Resample((h, w), size)(y)
         finish = None if level else lambda x: consistent(x, y, operator)
         return Problem(
-            Observation(y, Degradation(operator, level)), size, guess=guess, finish=finish
+            Observation(y, Degradation(operator, left)),
+            size,
+            guess=guess,
+            finish=finish,
+            notes=notes,
         )
 
     @property
     def trial(self) -> Trial:  # type: ignore[override]
-        return Trial(degrade, enlarge, luma=True, border="scale")
+        return Trial(degrade, enlarge, options=TRIAL, luma=True, border="scale")
+
+
+def noise_of(picture: Picture, sigma: float | str) -> tuple[float, tuple[str, ...]]:
+    """The level of a photo's noise, in engine units, and what to tell of it."""
+    if not isinstance(sigma, str):
+        return sigma_to_engine(sigma), ()
+    from restorekit.noise_level import estimate
+
+    found = estimate(picture.pixels).level
+    if found < LEAST:
+        return 0.0, ()
+    return sigma_to_engine(found), (f"noise about {255 * found:.1f} of 255: removed first",)
 
 
 def consistent(x: Tensor, y: Tensor, operator: LinearOperator, rounds: int = 30) -> Tensor:
@@ -93,11 +124,15 @@ def consistent(x: Tensor, y: Tensor, operator: LinearOperator, rounds: int = 30)
 
 
 def degrade(
-    clean: np.ndarray, noise: Noise, *, scale: float, sigma: float
+    clean: np.ndarray, noise: Noise, *, scale: float, sigma: float | str, quality: int | None
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    """Crops so that the factor fits, reduces with the antialiased bicubic, rounds to 8 bits."""
+    """Crops so that the factor fits, reduces with the antialiased bicubic, rounds to 8 bits.
+
+    Then noise of level sigma, none for "auto"; or a JPEG with chroma at half the size.
+    """
     import numpy as np
 
+    from restorekit import camera
     from restorekit.engine.operators import Resample
 
     h, w = (int(side / scale + 1e-9) for side in clean.shape[:2])
@@ -105,13 +140,17 @@ def degrade(
     reference = np.ascontiguousarray(clean[:height, :width])
     reduced = Resample((height, width), (h, w))(to_engine(reference).double())
     degraded = from_engine(reduced, np.dtype(np.uint8))
-    if sigma:
+    if quality is not None:
+        unit = to_engine(degraded).add(1).div(2).expand(-1, 3, -1, -1)
+        coded = camera.jpeg(unit, quality)[:, : degraded.shape[2]]
+        degraded = from_engine(coded * 2 - 1, np.dtype(np.uint8))
+    if not isinstance(sigma, str) and sigma:
         eps = noise.normal(degraded.shape).numpy()
         degraded = (degraded / 255 + sigma * eps).astype(np.float32)
     return reference, degraded, {"scale": scale, "sigma": sigma}
 
 
-def enlarge(small: np.ndarray, *, scale: float, sigma: float) -> np.ndarray:
+def enlarge(small: np.ndarray, *, scale: float, **options: Any) -> np.ndarray:
     """Bicubic interpolation, rounded to 8 bits."""
     import numpy as np
 

@@ -162,7 +162,7 @@ def restore_files(
     if engine == "ray":  # the device is the workers'; this process only plans
         choices = dataclasses.replace(choices, device="cpu")
     with contextlib.ExitStack() as stack:
-        restorer = Restorer(task, choices)
+        restorer = Restorer(task, choices, options)
         manifest = None if plan.folder is None else folder.Manifest(plan.folder)
         if manifest and not dry_run:
             stack.enter_context(manifest.opened(selection.shard))

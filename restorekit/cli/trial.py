@@ -40,7 +40,7 @@ def trial_command(task: Task) -> click.Command:
         extra = {n: values.pop(n) for n in ("luma", "crop_border", "save")}
         quiet = values.pop("quiet")
         choices = choices_from(values, "fidelity")
-        restorer = Restorer(task, choices)
+        restorer = Restorer(task, choices, values)
         measures = plugins.registry().offered("metric")
         columns = [*measures, *(f"baseline_{name}" for name in measures)]
         columns += ["hole_psnr", "baseline_hole_psnr"] if trial and trial.region else []

@@ -77,6 +77,9 @@ def unconditional(prior: Denoiser, observation: Observation) -> Denoiser:
     return prior
 
 
+unconditional.keeps_state = True  # type: ignore[attr-defined] # y may be the state that it starts from
+
+
 def ddnm(prior: Denoiser, observation: Observation) -> Denoiser:
     """x_0 - Sigma_t A^+ (A x_0 - y) (DDNM, Wang et al. 2023, eq. 13; DDNM+, eq. 17).
 

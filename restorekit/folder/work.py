@@ -137,6 +137,7 @@ class Workshop:
                 result = self.restorer(
                     photo.pixels if photo else None,
                     photo.alpha if photo else None,
+                    source=photo.source if photo else None,
                     name=job.name if job.source else "",  # without a source the seed decides
                     sample_number=number,
                     progress=self._going_on,

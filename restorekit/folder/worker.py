@@ -60,7 +60,7 @@ class Worker:
 
         torch.set_num_threads(self.threads)
         order = self.order
-        restorer = Restorer(plugins.registry().task(order.task), order.choices)
+        restorer = Restorer(plugins.registry().task(order.task), order.choices, order.options)
         if (version("restorekit"), digest(restorer.prior_file)) != (order.version, order.weights):
             raise RestorekitError(
                 f"{platform.node()}: has another restorekit or another prior; "

@@ -15,11 +15,15 @@ which shows the unrestored photo, EXIF's sides in pixels, which it may no longer
 from .kinds import SUFFIXES
 from .photo import Photo
 from .reading import below, megapixels, read
+from .source import Coding, Component, Source
 from .writing import abandon, check_size, check_writable, write
 
 __all__ = [
     "SUFFIXES",
+    "Coding",
+    "Component",
     "Photo",
+    "Source",
     "abandon",
     "below",
     "check_size",

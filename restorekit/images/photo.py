@@ -8,6 +8,7 @@ from types import EllipsisType
 import numpy as np
 
 from ..units import converted, peak_of
+from .source import Source
 
 DTYPES = (np.uint8, np.uint16, np.float32)
 
@@ -25,6 +26,7 @@ class Photo:
         dpi: dots an inch, across and down, if the file said so.
         quality: of the JPEG it came from, 1 to 100.
         notes: what was changed or left out in reading, for the user.
+        source: the file that it was read from.
     """
 
     pixels: np.ndarray
@@ -33,6 +35,7 @@ class Photo:
     dpi: tuple[float, float] | None = None
     quality: int | None = None
     notes: tuple[str, ...] = ()
+    source: Source | None = None
 
     def __post_init__(self) -> None:
         (*size, channels), dtype = self.pixels.shape, self.pixels.dtype

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -19,6 +20,7 @@ from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, UnidentifiedImageEr
 from ..errors import RestorekitError
 from .kinds import KINDS, SIZES, SUFFIXES, TAG, TEXTS, error_of, reason, silence
 from .photo import Photo
+from .source import Source
 
 
 def below(folder: Path) -> list[Path]:
@@ -40,7 +42,8 @@ def read(path: str | os.PathLike[str], *, max_megapixels: float = 178) -> Photo:
         raise error_of(path, what)
     try:
         with open(path, "rb") as file:
-            return _decode(file, max_megapixels)
+            photo = _decode(file, max_megapixels)
+        return replace(photo, source=replace(photo.source or Source(Path(path)), path=Path(path)))
     except Exception as error:  # decoders raise what they like on damaged bytes
         if isinstance(error, RestorekitError):
             what = str(error)
@@ -116,7 +119,8 @@ def _decode(file: BinaryIO, max_megapixels: float) -> Photo:
     alpha = np.ascontiguousarray(samples[..., -1]) if mode.endswith("A") else None
     dpi = _dpi(image.info.get("dpi", ()))
     notes = (*_conversion(image), *lost, *_iptc(image.info, tags))
-    return Photo(pixels, alpha, metadata, dpi, _quality(image), notes)
+    source = Source(kind=image.format or "", orientation=orientation)
+    return Photo(pixels, alpha, metadata, dpi, _quality(image), notes, source)
 
 
 def _conversion(image: ImageFile.ImageFile) -> tuple[str, ...]:

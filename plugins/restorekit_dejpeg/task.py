@@ -1,0 +1,181 @@
+"""The task `dejpeg`: the photo lies in the cells of the file's coefficients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restorekit.errors import RestorekitError
+from restorekit.task import Picture, Problem, Recipe, Task, Trial
+from restorekit.units import sigma_to_engine
+
+from . import trial
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from restorekit.engine.quantised import Quantised
+    from restorekit.images import Coding
+
+TOLD = 1.0  # the level that the prior is told, as a multiple of the expected error
+ROUNDS = 8  # of projections onto the range of pixels and the cells
+
+
+class Dejpeg(Task):
+    """One evaluation, drawn into the cells; compressed again, the result is the file it was."""
+
+    name = "dejpeg"
+    summary = "Remove the artefacts of JPEG."
+    prior = "photo-real"
+    options = (
+        click.Option(
+            ["--saved-with"],
+            type=click.IntRange(1, 100),
+            metavar="QUALITY",
+            help="For a photo that once was a JPEG of this quality, and is a PNG, say, or cropped "
+            "now. Of that, only the luma is known.",
+        ),
+    )
+    recipes = {
+        "fidelity": Recipe("quantised", "ddim", steps=1),
+        "perceptual": Recipe("quantised", "ddpm", steps=16, grid="karras", end=0.02),
+    }
+
+    def observe(self, picture: Picture, **options: Any) -> Problem:
+        saved_with = options["saved_with"]
+        coding = picture.source.coding() if picture.source else None
+        if saved_with is not None:
+            return from_pixels(picture, saved_with)
+        if coding is None:
+            raise RestorekitError(
+                "is no JPEG file; give the file itself or, for what was one, --saved-with"
+            )
+        assert picture.source is not None
+        return from_file(coding, picture.source.orientation)
+
+    @property
+    def trial(self) -> Trial:  # type: ignore[override]
+        return Trial(trial.degrade, trial.decoded, options=trial.OPTIONS, luma_alone=True)
+
+
+def from_file(coding: Coding, orientation: int) -> Problem:
+    """What a JPEG file says of its photo, in the raster that it is stored in."""
+    import numpy as np
+    import torch
+
+    from restorekit.engine.quantised import BLOCK, Plane, Quantised
+
+    from .grid import saved_before
+    from .level import level_of
+
+    down, across = (max(c.shrink[axis] for c in coding.components) for axis in (0, 1))
+    mcus = -(-coding.size[0] // (BLOCK * down)), -(-coding.size[1] // (BLOCK * across))
+    planes = []
+    for part in coding.components:  # whole MCUs, of which the file leaves out luma's last blocks
+        wanted = mcus[0] * down // part.shrink[0], mcus[1] * across // part.shrink[1]
+        more = [(0, max(0, w - n)) for w, n in zip(wanted, part.k.shape, strict=False)]
+        k = np.pad(part.k, [*more, (0, 0), (0, 0)], mode="edge")[: wanted[0], : wanted[1]]
+        planes.append(Plane(torch.from_numpy(k), torch.from_numpy(part.q.astype(int)), part.shrink))
+    operator = Quantised(planes)
+    y = operator.decoded()
+    level = level_of(coding.components)
+    table = coding.components[0].q
+    what = f"a JPEG of quality about {quality_of(table)}, {coding.subsampling}"
+    if saved_before(((y[0, 1, : coding.size[0], : coding.size[1]] + 1) * 127.5).numpy()):
+        note = f"{what}, saved before with other blocks: treated as noise"
+        operator = Quantised([])
+    else:
+        note = f"{what}: its blocks and ringing, about {255 * level:.1f} of 255, removed"
+    grey = len(coding.components) == 1
+
+    def finish(x: Tensor) -> Tensor:
+        x = within(x, operator)[..., : coding.size[0], : coding.size[1]]
+        return upright(x.mean(1, keepdim=True) if grey else x, orientation)
+
+    size = coding.size[::-1] if orientation >= 5 else coding.size
+    return problem(operator, y, (size[0], size[1]), level, finish, note)
+
+
+def from_pixels(picture: Picture, quality: int) -> Problem:
+    """What pixels that once were a JPEG's say: their luma's coefficients, on the grid it had."""
+    import torch
+
+    from restorekit.engine.quantised import BLOCK, Plane, Quantised
+
+    from .grid import offset_of, standard_table
+
+    y = picture.pixels.expand(-1, 3, -1, -1).contiguous()
+    height, width = y.shape[2:]
+    luma = (127.5 * (y[0] + 1) * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(0)
+    offset = offset_of(luma.numpy())
+    table = torch.from_numpy(standard_table(quality))
+    note = f"taken for a JPEG of quality {quality}"
+    top, left = offset or (0, 0)
+    rows, columns = (height - top) // BLOCK, (width - left) // BLOCK
+    if offset is None or not rows or not columns:
+        note += "; no blocks can be seen: treated as noise"
+        operator = Quantised([])
+    else:
+        blank = Plane(torch.zeros(rows, columns, BLOCK, BLOCK), table)
+        seen = Quantised([blank], offset).analyse(y)[0][0]
+        operator = Quantised([Plane((seen / table).round(), table)], offset)
+        note += f", its blocks beginning at ({offset[0]}, {offset[1]})"
+    from restorekit.noise_level import estimate
+
+    level = estimate(y).level
+
+    def finish(x: Tensor) -> Tensor:
+        x = within(x, operator)
+        return x.mean(1, keepdim=True) if picture.pixels.shape[1] == 1 else x
+
+    return problem(operator, y, (height, width), level, finish, note)
+
+
+def problem(
+    operator: Quantised, y: Tensor, size: tuple[int, int], level: float, finish: Any, note: str
+) -> Problem:
+    """A decoded picture as a state of the diffusion, and its cells."""
+    from restorekit.engine.conditioning import Degradation, Observation
+
+    return Problem(
+        Observation(y, Degradation(operator)),
+        size,
+        guess=y,
+        level=sigma_to_engine(TOLD * level),
+        guess_is_state=True,
+        finish=finish,
+        notes=(note,),
+    )
+
+
+def within(x: Tensor, operator: Quantised) -> Tensor:
+    """A picture in the cells near x and, as far as that goes, within the range of pixels.
+
+    Projections onto two convex sets in turn.
+    """
+    for _ in range(ROUNDS):
+        x = operator.project(x.clamp(-1, 1), x)
+        if (x.abs() <= 1).all():
+            break
+    return x
+
+
+def upright(x: Tensor, orientation: int) -> Tensor:
+    """(B, C, H, W) as EXIF's orientation says it is to be seen."""
+    if orientation >= 5:
+        x = x.transpose(2, 3)
+    if orientation in (3, 4, 7, 8):
+        x = x.flip(2)
+    return x.flip(3) if orientation in (2, 3, 6, 7) else x
+
+
+def quality_of(table: np.ndarray) -> int:
+    """The quality of libjpeg's scale whose luma table is nearest."""
+    import numpy as np
+
+    from .grid import standard_table
+
+    sums = [abs(int(standard_table(q).sum()) - int(table.sum())) for q in range(1, 101)]
+    return int(np.argmin(sums)) + 1

@@ -1,0 +1,93 @@
+"""Where a photo came from, and how it was coded there: what pixels alone do not tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .kinds import error_of, reason
+
+
+@dataclass(frozen=True, eq=False)
+class Component:
+    """One of a JPEG's components, as it is stored.
+
+    Attributes:
+        k: (rows, columns, 8, 8) int16, the quantised coefficients of its blocks.
+        q: (8, 8) int, the quantisation table.
+        shrink: (down, across) how many pixels of the photo one of its samples stands for.
+    """
+
+    k: np.ndarray
+    q: np.ndarray
+    shrink: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Coding:
+    """A JPEG's content, before it is decoded.
+
+    Attributes:
+        size: (H, W) as stored, before EXIF's orientation.
+        components: Y; or Y, Cb and Cr.
+    """
+
+    size: tuple[int, int]
+    components: tuple[Component, ...]
+
+    @property
+    def subsampling(self) -> str:
+        """4:2:0 and the like; "grey" for luma alone."""
+        if len(self.components) == 1:
+            return "grey"
+        names = {(1, 1): "4:4:4", (1, 2): "4:2:2", (2, 1): "4:4:0", (2, 2): "4:2:0"}
+        return names.get(self.components[1].shrink, "subsampled")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The file that a photo was read from.
+
+    Attributes:
+        path: its path.
+        kind: its format: "JPEG", "PNG", ...; empty where that does not matter.
+        orientation: EXIF's, 1 to 8, by which the photo was turned after decoding.
+    """
+
+    path: Path = Path()
+    kind: str = ""
+    orientation: int = 1
+
+    def coding(self) -> Coding | None:
+        """How a JPEG is coded; None for any other format.
+
+        Read from the file now, since only few tasks ask.
+
+        Raises:
+            RestorekitError: if the file cannot be read, or is a JPEG in other colours than grey
+                or YCbCr.
+        """
+        if self.kind not in ("JPEG", "MPO"):
+            return None
+        import jpeglib
+
+        try:
+            stored = jpeglib.read_dct(str(self.path))
+            planes = [stored.Y, stored.Cb, stored.Cr] if stored.has_chrominance else [stored.Y]
+            space = stored.jpeg_color_space.name
+            if space not in ("JCS_YCbCr", "JCS_GRAYSCALE"):
+                raise ValueError(f"its colours are {space}")
+            factors = np.atleast_2d(stored.samp_factor)[: len(planes)]
+            largest = factors.max(axis=0)  # a grey file's own, whatever that is
+            parts = []
+            for plane, factor, table in zip(planes, factors, stored.quant_tbl_no, strict=False):
+                if (largest % factor).any():
+                    raise ValueError("its chroma is reduced by no whole number")
+                shrink = largest // factor
+                parts.append(Component(plane, stored.qt[table], (int(shrink[0]), int(shrink[1]))))
+            return Coding((stored.height, stored.width), tuple(parts))
+        except Exception as error:  # a library's, of many kinds
+            what = f"its coefficients cannot be read ({reason(error)}); save it as a plain JPEG"
+            raise error_of(self.path, what) from error
