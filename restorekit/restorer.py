@@ -18,13 +18,13 @@ from torch import Tensor
 
 from . import memory, plugins, priors
 from .alpha import resized, without_hidden
+from .engine.colour import coloured_state, in_colour
 from .engine.conditioning import Degradation, Observation, unconditional
 from .engine.denoiser import Denoiser, NetworkDenoiser, Prediction
 from .engine.noise import Noise
-from .engine.operators import Grey
 from .engine.sampler import GRIDS, NOISELESS, TURNING, Progress, sample, times_for, travelling
 from .engine.symmetry import MIRROR, SQUARE, Ensemble, Turning
-from .engine.wrappers import Guarded, Shared, Tiled, Windowed, Wrapper, out_of_memory
+from .engine.wrappers import Guarded, Shared, Tiled, Topped, Windowed, Wrapper, out_of_memory
 from .errors import RestorekitError
 from .task import Picture, Problem, Recipe, Result, Task
 from .units import from_engine, peak_of, to_engine
@@ -158,13 +158,17 @@ class Restorer:
         noise = noise.branch(f"sample {sample_number}")
         if pixels is None:
             pixels = np.empty((0, 0, self.prior.channels), dtype=np.uint8)
+        colourless = _colourless(pixels)
+        if colourless:  # as the grey photo that it is
+            pixels = pixels[..., :1]
         seen = pixels if alpha is None else without_hidden(pixels, alpha)
         before = 0  # evaluations
 
         def denoised(level: float) -> Tensor:
             nonlocal before
-            before += 1
-            return self._denoised(picture.pixels, level)
+            x_0, evaluations = self._denoised(picture.pixels, level)
+            before += evaluations
+            return x_0
 
         picture = Picture(to_engine(seen), _unit(alpha), noise, name, source, denoised)
         try:
@@ -182,13 +186,15 @@ class Restorer:
         restored = from_engine(x_0, pixels.dtype)
         if problem.keep is not None:
             restored = np.where(problem.keep[..., None], pixels, restored)
+        if colourless:
+            restored = np.repeat(restored, 3, axis=2)
         alpha = _resized(alpha, problem)
         seconds = time.perf_counter() - began
         return Result(restored, alpha, before + nfe, seconds, problem.notes)
 
     @torch.inference_mode()
-    def _denoised(self, y: Tensor, level: float) -> Tensor:
-        """E[x_0 | y] of a picture (1, C, H, W) with noise of a level, on the CPU."""
+    def _denoised(self, y: Tensor, level: float) -> tuple[Tensor, int]:
+        """E[x_0 | y] of a picture (1, C, H, W) with noise of a level, on the CPU; evaluations."""
         prior = _load(find_prior(self.cleaner_name), self.device, self.precision)
         t = prior.schedule.time_for(level)
         alpha, _ = prior.schedule(t)
@@ -197,8 +203,9 @@ class Restorer:
         if prior.halo is not None:
             tile = memory.tile_for(prior, self.device, (y.shape[2], y.shape[3]))
             asked = Tiled(asked, tile, prior.halo, prior.multiple)
-        x_0 = asked(x_t, t).x_0.cpu()
-        return x_0.mean(1, keepdim=True) if y.shape[1] == 1 else x_0
+        counted = Counted(asked)
+        x_0 = _sound(counted, prior)(x_t, t).x_0.cpu()
+        return x_0.mean(1, keepdim=True) if y.shape[1] == 1 else x_0, counted.evaluations
 
     @torch.inference_mode()
     def _solve(
@@ -225,11 +232,11 @@ class Restorer:
                 "already; use --sampler ddim, or --method diffpir --steps 16"
             )
         if channels == 1 and self.prior.channels == 3:
-            observation = _in_colour(problem.observation)
+            observation = in_colour(problem.observation)
             guess = guess.expand(-1, 3, -1, -1)
             if is_state and level is not None:
                 chroma = noise.branch("chroma") if self.mode == "perceptual" else Noise(0, "chroma")
-                guess, level = _coloured_state(guess, level, chroma)
+                guess, level = coloured_state(guess, level, chroma), 3**0.5 * level
         elif channels == self.prior.channels:
             observation = problem.observation
         else:
@@ -248,8 +255,11 @@ class Restorer:
             observation.y.to(self.device),
             Degradation(degradation.operator.to(self.device), degradation.sigma),
         )
+        prior = self._turned(counted)
+        if is_state and self.recipe.steps == 1:
+            prior = _sound(prior, self.prior)
         try:
-            posterior = self.method(self._turned(counted), there)
+            posterior = self.method(prior, there)
         except ValueError as error:
             raise RestorekitError(str(error)) from error
         x_0 = sample(
@@ -317,22 +327,16 @@ class Counted(Wrapper):
         return self.denoiser(x_t, t)
 
 
-def _in_colour(observation: Observation) -> Observation:
-    """A grey measurement for a colour prior: what was measured is the mean of the channels."""
-    degradation = Degradation(Grey(observation.operator), observation.sigma)
-    return Observation(observation.y, degradation)
+def _sound(asked: Denoiser, prior: NetworkDenoiser) -> Denoiser:
+    """A prior for a photo's own noise, whose level is seldom known: told an upper bound of it."""
+    return asked if prior.bound else Topped(asked)
 
 
-def _coloured_state(grey: Tensor, level: float, noise: Noise) -> tuple[Tensor, float]:
-    """A noisy grey photo as a state of a colour prior, and its level.
-
-    Noise of deviation s in the mean of three channels is noise of deviation sqrt(3) s in each:
-    what is missing is the part of it that the mean does not see. It is drawn anew for each
-    posterior sample; where one answer is wanted it is always the same.
-    """
-    level = 3**0.5 * level
-    eps = noise.normal(grey.shape)
-    return grey + level * (eps - eps.mean(1, keepdim=True)), level
+def _colourless(pixels: np.ndarray) -> bool:
+    """Whether a photo (H, W, 3) is grey, its channels being equal."""
+    if pixels.shape[2] != 3 or not pixels.size:
+        return False
+    return all(np.array_equal(pixels[..., 0], pixels[..., c]) for c in (1, 2))
 
 
 def _unit(alpha: np.ndarray | None) -> Tensor | None:

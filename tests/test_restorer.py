@@ -75,6 +75,34 @@ def test_a_clean_photo_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert np.array_equal(images.read(target).pixels, smooth)
 
 
+@pytest.mark.parametrize("bound", [True, False])
+def test_a_prior_that_knows_no_bound_is_asked_the_safe_way(
+    bound: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """About a photo's own noise: a flat patch without any stays flat, for a second evaluation."""
+    restorer = Restorer(plugins.registry().task("denoise"), Choices())
+    monkeypatch.setattr(restorer.prior, "bound", bound)
+    flat = np.full((64, 64, 3), 128, np.uint8)
+    flat[..., 2] = 120
+    result = restorer(flat, **resolve(restorer.task, {"sigma": 15 / 255}))
+    assert result.nfe == (1 if bound else 2)
+    if not bound:
+        assert np.abs(result.pixels.astype(int) - flat).max() <= 2
+
+
+@pytest.mark.parametrize("mode", ["fidelity", "perceptual"])
+def test_a_photo_of_equal_channels_is_grey(mode: str) -> None:
+    grey = np.rint(255 * noisy(CAT[:48, :56, 1])).clip(0, 255).astype(np.uint8)[..., None]
+    restorer = Restorer(plugins.registry().task("denoise"), Choices(mode=mode, steps=2))
+    if mode == "fidelity":
+        restorer = Restorer(restorer.task, Choices())
+    one, three = (
+        restorer(p, **resolve(restorer.task, {"sigma": LEVEL})) for p in (grey, grey.repeat(3, 2))
+    )
+    assert three.pixels.shape == (48, 56, 3) and three.nfe == one.nfe
+    assert np.array_equal(three.pixels, one.pixels.repeat(3, 2))
+
+
 def test_generate(tmp_path: Path) -> None:
     """The size is (height, width) here; the seed decides, as on the command line."""
     target = tmp_path / "out.png"

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from restorekit.engine.denoiser import NetworkDenoiser, Prediction
+from restorekit.engine.noise import Noise
 from restorekit.engine.schedule import linear
 from restorekit.engine.symmetry import MIRROR, SQUARE, Ensemble, Motion, Turning
 from restorekit.engine.unet import UNetConfig
-from restorekit.engine.wrappers import Guarded, Shared, Tiled, Windowed
+from restorekit.engine.wrappers import Guarded, Shared, Tiled, Topped, Windowed
 
 from .networks import LOCAL, random_network
 
@@ -225,3 +226,29 @@ def test_tiled_equals_whole(name: str, tile: int) -> None:
         whole = denoiser(x, t).x_0
         tiled = Tiled(denoiser, tile, config.halo or 0, config.multiple)(x, t).x_0
     torch.testing.assert_close(tiled, whole, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_topped_asks_about_at_least_the_noise_it_is_told(share: float) -> None:
+    """And tells at most sqrt(2) times that; a linear denoiser sees nothing of what was added."""
+    seen: list[tuple[float, float]] = []
+
+    class Linear:
+        schedule = linear()
+
+        def __call__(self, x_t: torch.Tensor, t: torch.Tensor) -> Prediction:
+            x = x_t / float(self.schedule(t)[0])
+            seen.append((float(x.std()), float(self.schedule.noise_to_signal(t))))
+            return Prediction(0.5 * x)
+
+    ratio = 0.2
+    y = share * ratio * Noise(3).normal((1, 3, 64, 64)).double()
+    t = linear().time_for(ratio)
+    x_t = float(linear()(t)[0]) * y
+    answer = Topped(Linear(), pairs=2)(x_t, t).x_0
+    torch.testing.assert_close(answer, 0.5 * y)
+    assert len(seen) == 4
+    for there, told in seen:
+        assert told == pytest.approx(2**0.5 * ratio, rel=1e-6)
+        assert ratio * 0.97 < there < told * 1.03
+    assert torch.equal(Topped(Linear(), pairs=2)(x_t, t).x_0, answer), "the same every time"

@@ -92,6 +92,8 @@ class NetworkDenoiser(nn.Module):
             Beyond them it is told the nearest, since it may answer anything to a number that it
             never heard. Below, what it would change counts by the share of the noise's variance.
         turned: whether it was trained on pictures in quarter turns too, besides mirrored ones.
+        bound: whether it was trained to take the level that it is told for an upper bound: there
+            may be less noise, or none.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class NetworkDenoiser(nn.Module):
         window: int = 256,
         heard: tuple[float, float] = (0.0, math.inf),
         turned: bool = True,
+        bound: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
@@ -117,7 +120,7 @@ class NetworkDenoiser(nn.Module):
         self.precision = precision
         self.halo, self.multiple, self.channels = halo, multiple, channels
         self.bytes_per_pixel, self.window = bytes_per_pixel, window
-        self.heard, self.turned = heard, turned
+        self.heard, self.turned, self.bound = heard, turned, bound
 
     def forward(self, x_t: Tensor, t: Tensor) -> Prediction:
         ratio = self.schedule.noise_to_signal(t).clamp(min=1e-4).reshape(-1)

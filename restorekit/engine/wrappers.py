@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from .denoiser import Denoiser, NetworkDenoiser, Prediction
-from .schedule import Schedule
+from .noise import Noise
+from .schedule import Schedule, over
 
 log = logging.getLogger(__name__)
 
@@ -210,6 +211,37 @@ class Shared(Wrapper):
                     Prediction(*pair) for pair in zip(p.x_0.split(rows), fractions, strict=True)
                 ]
         return [self.denoiser(a.x_t, a.t) for a in batch]
+
+
+class Topped(Wrapper):
+    """Asks a denoiser about no less noise than it is told, for one that must know what there is.
+
+    The picture may have any noise up to what is told, r = sigma_t / alpha_t. Fresh noise of r is
+    added, so that there is r at least, and the denoiser is told sqrt(2) r, which there is at most.
+    The answers to both signs of it are averaged: what it does to them cancels to first order. Two
+    evaluations for each pair, the same noise every time; where the level told was exact, one pair
+    costs 0.3 dB.
+
+    Args:
+        pairs: of signs that are averaged.
+    """
+
+    def __init__(self, denoiser: Denoiser, pairs: int = 1) -> None:
+        super().__init__(denoiser)
+        self.pairs = pairs
+
+    def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
+        schedule, noise = self.schedule, Noise(0, "topped")
+        ratio = schedule.noise_to_signal(t)
+        above = schedule.time_for(2**0.5 * ratio)
+        alpha = over(schedule(above)[0], x_t)
+        x = x_t / over(schedule(t)[0], x_t)
+        x_0 = torch.zeros_like(x)
+        for _ in range(self.pairs):
+            eps = over(ratio, x) * noise.like(x)
+            for state in (x + eps, x - eps):
+                x_0 += self.denoiser(alpha * state, above).x_0
+        return Prediction(x_0 / (2 * self.pairs))
 
 
 class Guarded(Wrapper):

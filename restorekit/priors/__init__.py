@@ -96,6 +96,7 @@ def load(
             window=int(training.get("crop", 256)),
             heard=(float(noise[0]), float(noise[-1])),
             turned=bool(training.get("rotate", True)),
+            bound=float(training.get("less", 0.0)) > 0,
         )
         if not 0 < denoiser.sigma_data < float("inf"):
             raise ValueError("sigma_data is not a deviation")
