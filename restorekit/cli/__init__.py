@@ -34,7 +34,8 @@ for _command in (evaluate, train, priors_group, list_plugins):
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit code.
 
-    0: done; 1: an error; 2: wrong usage; 3: some of several photos failed; 130: interrupted.
+    0: done; 1: an error; 2: wrong usage; 3: some of several photos failed; 4: a prior is
+    unsound; 130: interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:

@@ -7,7 +7,11 @@ from pathlib import Path
 import click
 
 from .. import plugins
+from ..errors import RestorekitError
+from ..files import write
 from .common import PATH, json_text
+
+UNSOUND = 4
 
 
 @click.command("evaluate")
@@ -110,6 +114,52 @@ def priors_bits(
         f"{found.mean:.4f} bits per dimension, standard error {found.error:.4f}, "
         f"{found.pictures} pictures of {found.side} x {found.side}"
     )
+
+
+@priors_group.command("check")
+@click.argument("name", metavar="PRIOR")
+@click.argument("photos", type=PATH, required=False)
+@click.option(
+    "--safe",
+    is_flag=True,
+    help="Ask as an unsound prior is asked: about pictures with further noise, twice.",
+)
+@click.option("--json", "json_file", type=PATH, help="Also write the report here.")
+@click.option("--device", default="auto", show_default=True)
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def priors_check(
+    name: str, photos: Path | None, safe: bool, json_file: Path | None, device: str, debug: bool
+) -> None:
+    """Is a prior sound? Asks it about less noise than it is told, none, and of other kinds.
+
+    On eight of PHOTOS, a folder of clean ones, or on pictures of its own. The columns: levels on
+    0..255; PSNR over the input's, or the answer's own where no noise was there; error of the answer
+    and shift of an 8 x 8 block's mean, both as a share of the level told. Exit code 4: unsound.
+    """
+    if json_file is not None and not json_file.absolute().parent.is_dir():
+        raise RestorekitError(f"{json_file}: its folder does not exist; make it first")
+    from .. import priors, soundness
+    from ..restorer import find_device, find_prior
+
+    denoiser = priors.load(find_prior(name), find_device(device))
+    pictures = soundness.photos_for(denoiser, photos)
+    click.echo(soundness.HEADING)
+    rows = []
+    for row in soundness.check(denoiser, pictures, safe=safe):
+        click.echo(soundness.line(row))
+        rows.append(row)
+    sound = all(row.sound for row in rows)
+    click.echo(f"{name}: {soundness.verdict(rows)}")
+    if not (sound or safe or denoiser.bound):
+        click.echo(
+            "it was trained to be told no more noise than there is: denoise adds some (--safe)"
+        )
+    if json_file is not None:
+        report = {"prior": name, "safe": safe, "sound": sound, "limits": soundness.LIMITS}
+        report |= {"rows": [row.as_dict() for row in rows]}
+        write(json_file, json_text(report) + "\n")
+    if not sound:
+        raise click.exceptions.Exit(UNSOUND)
 
 
 @click.command("plugins")
