@@ -27,9 +27,10 @@ from ..engine.schedule import over
 from ..engine.wrappers import Guarded, Topped
 from . import pictures
 from .cases import DARK, FAULTS, GREY, PHOTOS, Case, full, quick
-from .rows import HEADING, HELD, LIMITS, LOST_DB, Row, figures, line, verdict
+from .rows import FIGURES, HEADING, HELD, LIMITS, LOST_DB, Row, figures, line, verdict
 
 __all__ = [
+    "FIGURES",
     "HEADING",
     "LIMITS",
     "Case",

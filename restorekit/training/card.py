@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .. import soundness
 from ..engine.unet import UNet
 from .settings import Settings
 
+WHITE = """\
+Trained for white Gaussian noise of a known level; compression, film grain and the patterns of a
+  sensor are outside what it saw."""
+REAL = """\
+The noise of cameras, film and files that it saw is a model of theirs: what a phone does to a
+  picture, and to its noise, may be another thing."""
 TEMPLATE = """# {name}
 
 A prior of restorekit: {parameters:.2f} million parameters, kept in half precision.
@@ -29,14 +36,22 @@ On held-out pictures, one evaluation at the known noise level, and the variation
 |---|---|
 {scores}
 
+## Soundness
+
+{rows} questions about less noise than is told, none, JPEG, dark, flat and saturated pictures, as in
+`restorekit priors check`; error and shift of an 8 x 8 block's mean are shares of the level told:
+
+| | |
+|---|---|
+{soundness}
+
 ## Licence and attribution
 
 {licences}
 
 ## Limits
 
-- Trained for white Gaussian noise of a known level; compression, film grain and the patterns of a
-  sensor are outside what it saw.
+- {saw}
 - {limit}
 
 ## Made with
@@ -81,16 +96,24 @@ def text(described: dict[str, Any], settings: Settings) -> str:
         minutes=described["minutes"],
         budget=f" --time-budget {described['time_budget']:g}" if described["time_budget"] else "",
         init=" --init STARTED_FROM" if described["started_from"] else "",
-        scores="\n".join(f"| {k.replace('_', ' ')} | {v} |" for k, v in described["scores"].items())
-        or "| not validated yet | |",
+        scores=as_rows(described["scores"]),
+        rows=len(soundness.quick()),
+        soundness=as_rows(described["soundness"]),
         licences=f"{counted}; `prior-attribution.tsv` names author and source of each."
         if counted
         else "Say here whose pictures these are, and under which licences.",
+        saw=REAL if settings.real else WHITE,
         limit="Local: it completes texture and edges, not objects."
         if halo is not None
         else f"Made for pictures of {settings.crop} x {settings.crop} pixels.",
         settings=as_toml(settings),
     )
+
+
+def as_rows(values: dict[str, float]) -> str:
+    """Names and figures as rows of a table."""
+    rows = [f"| {name.replace('_', ' ')} | {value} |" for name, value in values.items()]
+    return "\n".join(rows) or "| not validated yet | |"
 
 
 def as_toml(settings: Settings) -> str:

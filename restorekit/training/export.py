@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from .. import priors
+from .. import priors, soundness
 from ..errors import RestorekitError
 from ..files import write
 from . import card
@@ -55,7 +55,7 @@ def export(run: Run, name: str | None = None) -> Path:
     """
     if not run.checkpoint.exists():
         raise RestorekitError(f"{run.folder}: has no checkpoint yet; train first")
-    settings, saved = run.settings, run.load("cpu")
+    settings, saved, scores = run.settings, run.load("cpu"), run.last_scores()
     everything = settings.as_dict()
     loading = ("network", "schedule", "parametrisation", "sigma_data")
     described: dict[str, Any] = {
@@ -67,7 +67,8 @@ def export(run: Run, name: str | None = None) -> Path:
         "time_budget": saved["minutes"],
         "photos": saved["photos"],
         "started_from": saved["started_from"],
-        "scores": run.last_scores(),
+        "scores": {k: v for k, v in scores.items() if k not in soundness.FIGURES},
+        "soundness": {k: v for k, v in scores.items() if k in soundness.FIGURES},
         "licences": licences_in(run.attribution),
     }
     priors.save(run.weights, saved["averaged"], described)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import images
+from .. import images, soundness
 from ..engine.denoiser import NetworkDenoiser
 from ..engine.losses import bits_per_dimension
 from ..engine.noise import Noise
@@ -19,6 +19,7 @@ from .data import Photos, to_unit
 SIGMAS = (15, 25, 50)  # of 255
 CROPS, SIDE, ROWS = 32, 128, 4
 BOUND_CROPS, BOUND_TERMS = 16, 25
+CHECKED_CROPS = 4
 SAMPLES, SAMPLE_STEPS = 16, 25
 
 
@@ -31,9 +32,10 @@ def noisy(x_0: Tensor, sigma: float, denoiser: NetworkDenoiser) -> tuple[Tensor,
 
 @torch.no_grad()
 def scores(denoiser: NetworkDenoiser, photos: Photos, device: str) -> dict[str, float]:
-    """Mean PSNR in dB at sigma 15, 25 and 50, one evaluation each, and bits per dimension.
+    """Mean PSNR in dB at sigma 15, 25 and 50, one evaluation each, bits per dimension, soundness.
 
-    The bits are the variational bound on crops of the training's size, from a few of its terms.
+    The bits are the variational bound on crops of the training's size, from a few of its terms;
+    soundness is `soundness.figures` of the quick check, on a few crops of that size.
     """
     x_0 = to_unit(photos.validation(CROPS, SIDE)).to(device)
     found = {}
@@ -46,7 +48,9 @@ def scores(denoiser: NetworkDenoiser, photos: Photos, device: str) -> dict[str, 
         found[f"psnr_{sigma}"] = round((10 * torch.log10(4 / torch.cat(errors))).mean().item(), 3)
     crops = to_unit(photos.validation(BOUND_CROPS, photos.crop)).to(device)
     bits = bits_per_dimension(denoiser, crops, Noise(0, "bits").like, steps=BOUND_TERMS)
-    return found | {"bits_per_dimension": round(bits.mean().item(), 3)}
+    found |= {"bits_per_dimension": round(bits.mean().item(), 3)}
+    checked = (crops[:CHECKED_CROPS].cpu() + 1) / 2
+    return found | soundness.figures(list(soundness.check(denoiser, checked, soundness.quick())))
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from restorekit import cli, images, priors
+from restorekit import cli, images, priors, soundness
 from restorekit.errors import RestorekitError
 from restorekit.evaluation import bits
 from restorekit.training import presets
@@ -99,6 +99,10 @@ def test_a_run_describes_itself(photos: Path, tmp_path: Path) -> None:
     card = run.card.read_text()
     assert "1 CC0" in card and (run.folder / "prior-attribution.tsv").exists()
     assert "psnr 25" in card and "bits per dimension" in card
+    described = priors.read_metadata(run.weights)
+    assert set(described["soundness"]) == set(soundness.FIGURES)
+    assert set(described["scores"]).isdisjoint(soundness.FIGURES)
+    assert f"| unsound rows | {described['soundness']['unsound_rows']} |" in card
     settings = card[card.index("```toml") + 7 : card.rindex("```")]
     (tmp_path / "again.toml").write_text(settings)
     assert presets.read("photo-s", tmp_path / "again.toml", {}) == TINY
