@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,16 +35,58 @@ def pairs(restored: Path, reference: Path) -> list[tuple[str, Path, Path]]:
     mine, theirs = _by_stem(restored), _by_stem(reference)
     if not mine:
         raise RestorekitError(f"{restored}: holds no photos")
+    return _matched(mine, theirs, str(restored), str(reference))
+
+
+def pairs_within(folder: Path, restored: str, reference: str) -> list[tuple[str, Path, Path]]:
+    """(shared part, restored, reference) of the photos of one folder, by two patterns.
+
+    Args:
+        restored, reference: names with one star, which stands for what the names of a pair share,
+            as "*_real.JPG" and "*_mean.JPG"; with a slash, paths below the folder.
+
+    Raises:
+        RestorekitError: if a pattern has not one star, or names no photo, or if a restored photo
+            has no reference.
+    """
+    if not folder.is_dir():
+        raise RestorekitError(f"{folder}: not a folder; pairs by pattern are those of a folder")
+    photos = images.below(folder)
+    mine, theirs = (_by_star(folder, photos, pattern) for pattern in (restored, reference))
+    return _matched(mine, theirs, restored, reference)
+
+
+def _matched(
+    mine: dict[str, Path], theirs: dict[str, Path], here: str, there: str
+) -> list[tuple[str, Path, Path]]:
     if missing := sorted(set(mine) - set(theirs)):
-        raise RestorekitError(f"{mine[missing[0]]}: has no counterpart in {reference}")
+        raise RestorekitError(f"{mine[missing[0]]}: has no counterpart in {there}")
     if missing := sorted(set(theirs) - set(mine)):
         log.warning(
             "%s and %d more are not in %s and not scored",
             theirs[missing[0]],
             len(missing) - 1,
-            restored,
+            here,
         )
     return [(name, mine[name], theirs[name]) for name in sorted(mine)]
+
+
+def _by_star(folder: Path, photos: Sequence[Path], pattern: str) -> dict[str, Path]:
+    """By folder, and what the star stands for."""
+    if pattern.count("*") != 1:
+        raise RestorekitError(f"pattern {pattern!r}: give one star, for what a pair's names share")
+    before, after = pattern.split("*")
+    found: dict[str, Path] = {}
+    for path in photos:
+        name = path.relative_to(folder).as_posix()
+        below = "" if "/" in pattern else name[: name.rfind("/") + 1]
+        name = name.removeprefix(below)
+        shared = name.removeprefix(before).removesuffix(after)
+        if name == before + shared + after:
+            found[below + shared] = path
+    if not found:
+        raise RestorekitError(f"{folder}: holds no photo that {pattern!r} names")
+    return found
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
@@ -57,16 +100,19 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 
 
 def evaluate(
-    restored: Path, reference: Path, *, luma: bool = False, crop_border: int = 0
+    matched: Sequence[tuple[str, Path, Path]], *, luma: bool = False, crop_border: int = 0
 ) -> dict[str, Any]:
     """{images: [{name, psnr, ssim, ...}], mean: {...}}, with every installed metric.
 
+    Args:
+        matched: (name, restored, reference), one pair or more.
+
     Raises:
-        RestorekitError: if files do not match, cannot be read, or differ in size.
+        RestorekitError: if files cannot be read, or differ in size.
     """
     metrics = plugins.registry().offered("metric")
     rows: list[dict[str, Any]] = []
-    for name, one, other in pairs(restored, reference):
+    for name, one, other in matched:
         a, b = images.read(one).pixels, images.read(other).pixels
         try:
             found = score(a, b, metrics, luma=luma, crop_border=crop_border)

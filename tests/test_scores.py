@@ -82,6 +82,45 @@ def test_evaluate_tells_of_references_without_a_restored_photo(
     assert "two.bmp" in caplog.text
 
 
+def test_evaluate_pairs_of_one_folder(
+    pair: tuple[np.ndarray, np.ndarray], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """By what their names share, below subfolders too; a slash makes patterns paths."""
+    noisy, clean = pair
+    for name in ("a_real.png", "b/c_real.png"):
+        save(f"all/{name}", noisy)
+        save(f"all/{name.replace('real', 'mean')}", clean)
+    save("all/other.png", clean)
+    assert run("evaluate all --pairs '*_real.png' '*_mean.png' --json") == 0
+    report = json.loads(capfd.readouterr().out)
+    assert [row["name"] for row in report["images"]] == ["a", "b/c"]
+    assert report["mean"]["psnr"] == pytest.approx(psnr(noisy, clean), abs=1e-6)
+    assert run("evaluate . --pairs 'noisy/sub/*.png' 'clean/sub/*.bmp' --csv") == 0
+    assert capfd.readouterr().out.splitlines()[1].startswith("one,")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ("noisy --pairs '*.png' '*_mean.png'", 1, "holds no photo that '*_mean.png' names"),
+        ("noisy --pairs 'o*.png' 't*.png'", 1, "one.png: has no counterpart in t*.png"),
+        ("noisy --pairs one.png '*.png'", 1, "'one.png': give one star"),
+        ("noisy/sub/one.png --pairs '*.png' '*.bmp'", 1, "not a folder"),
+        ("noisy clean --pairs '*.png' '*.bmp'", 2, "either"),
+        ("noisy", 2, "either"),
+    ],
+)
+def test_evaluate_refuses_what_makes_no_pairs(
+    pair: tuple[np.ndarray, np.ndarray],
+    capfd: pytest.CaptureFixture[str],
+    arguments: str,
+    code: int,
+    words: str,
+) -> None:
+    assert run(f"evaluate {arguments}") == code
+    assert words in capfd.readouterr().err
+
+
 def test_equals_are_null_in_json(capfd: pytest.CaptureFixture[str]) -> None:
     """Their PSNR is infinite, which JSON cannot say."""
     save("a.png", CAT[:16, :16])

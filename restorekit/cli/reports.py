@@ -16,7 +16,14 @@ UNSOUND = 4
 
 @click.command("evaluate")
 @click.argument("restored", type=PATH)
-@click.argument("reference", type=PATH)
+@click.argument("reference", type=PATH, required=False)
+@click.option(
+    "--pairs",
+    nargs=2,
+    metavar="PATTERN PATTERN",
+    help="Restored and reference of one folder, as '*_real.JPG' '*_mean.JPG': the star is what "
+    "the names of a pair share.",
+)
 @click.option("--luma", is_flag=True, help="Score BT.601 luma alone.")
 @click.option("--crop-border", type=click.IntRange(0), default=0, help="Pixels not scored.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -24,7 +31,8 @@ UNSOUND = 4
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def evaluate(
     restored: Path,
-    reference: Path,
+    reference: Path | None,
+    pairs: tuple[str, str] | None,
     luma: bool,
     crop_border: int,
     as_json: bool,
@@ -32,9 +40,16 @@ def evaluate(
     debug: bool,
 ) -> None:
     """PSNR and SSIM of a restored photo, or of a folder's, matched to references by name."""
+    if (reference is None) == (pairs is None):
+        raise click.UsageError("give either a REFERENCE or two patterns with --pairs")
     from .. import evaluation
 
-    report = evaluation.evaluate(restored, reference, luma=luma, crop_border=crop_border)
+    if pairs is not None:
+        matched = evaluation.pairs_within(restored, *pairs)
+    else:
+        assert reference is not None
+        matched = evaluation.pairs(restored, reference)
+    report = evaluation.evaluate(matched, luma=luma, crop_border=crop_border)
     if as_json:
         click.echo(json_text(report))
     else:
