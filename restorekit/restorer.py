@@ -186,7 +186,7 @@ class Restorer:
         restored = from_engine(x_0, pixels.dtype)
         if problem.keep is not None:
             restored = np.where(problem.keep[..., None], pixels, restored)
-        if colourless:
+        if colourless and restored.shape[2] == 1:  # a task may know of colour from the file
             restored = np.repeat(restored, 3, axis=2)
         alpha = _resized(alpha, problem)
         seconds = time.perf_counter() - began
