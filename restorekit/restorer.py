@@ -250,16 +250,11 @@ class Restorer:
         if not is_state and self.step not in NOISELESS:
             x_t = x_t + sigma * noise.normal(guess.shape)
         counted = Counted(self._evaluated((x_t.shape[2], x_t.shape[3])))
-        degradation = observation.degradation
-        there = Observation(
-            observation.y.to(self.device),
-            Degradation(degradation.operator.to(self.device), degradation.sigma),
-        )
         prior = self._turned(counted)
         if is_state and self.recipe.steps == 1:
             prior = _sound(prior, self.prior)
         try:
-            posterior = self.method(prior, there)
+            posterior = self.method(prior, observation.to(self.device))
         except ValueError as error:
             raise RestorekitError(str(error)) from error
         x_0 = sample(

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .engine.conditioning import Observation
+from .engine.covariance import Covariance, covariance_of
 from .engine.denoiser import Prediction
 from .engine.operators import LinearOperator
 from .engine.schedule import Schedule, linear, over
@@ -42,9 +43,12 @@ class GaussianPrior:
         Small pictures only: the operator is written out as a matrix.
         """
         a = dense(observation.operator, self.mean.shape)
-        y = observation.y.double().flatten()
-        c, noise = self.prior_variance, observation.sigma**2
-        gram = c * a @ a.T + noise * torch.eye(len(a), dtype=torch.float64)
+        measured = a.abs().sum(1) > 0  # a row of zeros measures nothing, nor its noise
+        a = a[measured]
+        y = observation.y.double().flatten()[measured]
+        noise = dense_noise(observation.sigma, observation.y.shape)[measured][:, measured]
+        c = self.prior_variance
+        gram = c * a @ a.T + noise
         gain = c * a.T @ torch.linalg.pinv(gram, hermitian=True)
         mean = self.mean.double().flatten()
         posterior = mean + gain @ (y - a @ mean)
@@ -57,6 +61,15 @@ def dense(operator: LinearOperator, shape: tuple[int, ...] | torch.Size) -> Tens
     n = shape[1] * shape[2] * shape[3]
     basis = torch.eye(n, dtype=torch.float64).reshape(n, *shape[1:])
     return operator(basis).reshape(n, -1).T
+
+
+def dense_noise(sigma: float | Tensor | Covariance, shape: tuple[int, ...] | torch.Size) -> Tensor:
+    """The matrix C of the noise in measurements (1, C, h, w), (C h w, C h w) float64."""
+    n = shape[1] * shape[2] * shape[3]
+    basis = torch.eye(n, dtype=torch.float64)
+    if not isinstance(sigma, Tensor | Covariance):
+        return sigma**2 * basis
+    return covariance_of(sigma)(basis.reshape(n, *shape[1:])).reshape(n, n)
 
 
 def check_operator(

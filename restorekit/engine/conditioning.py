@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .covariance import Covariance, Uneven, covariance_of
 from .denoiser import Denoiser, Prediction
 from .operators import LinearOperator, Mask
 from .schedule import Schedule, over
@@ -22,26 +23,55 @@ from .schedule import Schedule, over
 
 @dataclass(frozen=True)
 class Degradation:
-    """How a clean picture became the observed one: y = A x_0 + sigma n, in engine units."""
+    """How a clean picture became the observed one: y = A x_0 + n, in engine units.
+
+    Attributes:
+        operator: A.
+        sigma: of n: the deviation of white noise; a map of it that broadcasts over y,
+            (B or 1, C or 1, H, W), where it differs from pixel to pixel; or a `Covariance`.
+    """
 
     operator: LinearOperator
-    sigma: float = 0.0
+    sigma: float | Tensor | Covariance = 0.0
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What a method conditions on."""
+    """What a method conditions on.
+
+    Raises:
+        ValueError: if a map or a power spectrum of the noise does not fit y.
+    """
 
     y: Tensor
     degradation: Degradation
+
+    def __post_init__(self) -> None:
+        if isinstance(self.sigma, Tensor | Covariance):
+            covariance_of(self.sigma).check(self.y)
 
     @property
     def operator(self) -> LinearOperator:
         return self.degradation.operator
 
     @property
-    def sigma(self) -> float:
+    def sigma(self) -> float | Tensor | Covariance:
         return self.degradation.sigma
+
+    def rho(self, r2: float) -> float | Covariance:
+        """C / r_t^2, the noise over the prediction's variance; sigma_y^2 / r_t^2 where white."""
+        r2 = max(r2, 1e-12)
+        if isinstance(self.sigma, Tensor | Covariance):
+            return covariance_of(self.sigma).scaled(1 / r2)
+        return self.sigma**2 / r2
+
+    def to(self, device: torch.device) -> Observation:
+        sigma = self.sigma
+        if isinstance(sigma, Tensor | Covariance):
+            sigma = sigma.to(device)
+        return Observation(
+            self.y.to(device), Degradation(self.degradation.operator.to(device), sigma)
+        )
 
 
 Method = Callable[[Denoiser, Observation], Denoiser]
@@ -73,7 +103,10 @@ class Conditioned:
 
 
 def unconditional(prior: Denoiser, observation: Observation) -> Denoiser:
-    """Ignores the observation: for denoising, where y is the state itself, and for generation."""
+    """Ignores the observation: for denoising, where y is the state itself, and for generation.
+
+    A state holds white noise; noise that is not is made so by `Covariance.whitening`.
+    """
     return prior
 
 
@@ -87,13 +120,17 @@ def ddnm(prior: Denoiser, observation: Observation) -> Denoiser:
     correction down so that it brings in no more noise than the state has, for each singular
     value apart; here Sigma_t is the one gain r_t^2 / (r_t^2 + sigma_y^2), which is optimal for
     A A^T = I. Where A has small singular values and y is noisy, `diffpir` is the better choice.
+    For a map of deviations the gain is one for each value of y. Coloured noise is refused.
     """
     a, y = observation.operator, observation.y
+    sigma = _deviations(observation, "ddnm")
 
     def correct(x_t: Tensor, t: Tensor, r2: float) -> Prediction:
         p = prior(x_t, t)
-        gain = r2 / (r2 + observation.sigma**2)
-        return Prediction(p.x_0 - gain * a.pinv(a(p.x_0) - y), p.variance_fraction)
+        gain = r2 / (r2 + sigma**2)
+        d = a(p.x_0) - y
+        move = a.pinv(gain * d) if isinstance(gain, Tensor) else gain * a.pinv(d)
+        return Prediction(p.x_0 - move, p.variance_fraction)
 
     return Conditioned(prior, correct)
 
@@ -102,13 +139,13 @@ def diffpir(prior: Denoiser, observation: Observation) -> Denoiser:
     """The prox argmin_x |A x - y|^2 + rho_t |x - x_0|^2 (DiffPIR, Zhu et al. 2023).
 
     rho_t = sigma_y^2 / r_t^2, which for r_t = sigma_t / alpha_t is the paper's with lambda = 1.
+    For noise N(0, C) it is x_0 + r^2 A^T (r^2 A A^T + C)^-1 (y - A x_0).
     """
     a, y = observation.operator, observation.y
 
     def correct(x_t: Tensor, t: Tensor, r2: float) -> Prediction:
         p = prior(x_t, t)
-        rho = observation.sigma**2 / max(r2, 1e-12)
-        return Prediction(a.project(p.x_0, y, rho), p.variance_fraction)
+        return Prediction(a.project(p.x_0, y, observation.rho(r2)), p.variance_fraction)
 
     return Conditioned(prior, correct)
 
@@ -118,7 +155,7 @@ def replace(prior: Denoiser, observation: Observation) -> Denoiser:
 
     A step of the sampler from there gives the known pixels the law q(x_s | x_0 = y), which is
     what the paper pastes into x_s. Its resampling is time travel, which a recipe asks for. Noise
-    in y is taken for picture. Masks only.
+    in y, whatever its law, is taken for picture. Masks only.
     """
     a = observation.operator
     if not isinstance(a, Mask):
@@ -149,7 +186,7 @@ def pigdm(prior: Denoiser, observation: Observation) -> Denoiser:
     """Pseudo-inverse guidance (PiGDM, Song et al. 2023), with its noisy form.
 
     x_0 + sigma_t^2 / alpha_t J^T A^T (r_t^2 A A^T + sigma_y^2 I)^-1 (y - A x_0). Costs a backward
-    pass. A^T (r^2 A A^T + s^2)^-1 d is prox(0, d, s^2 / r^2) / r^2.
+    pass. A^T (r^2 A A^T + s^2)^-1 d is prox(0, d, s^2 / r^2) / r^2, for any covariance too.
     """
     a, y = observation.operator, observation.y
 
@@ -157,8 +194,7 @@ def pigdm(prior: Denoiser, observation: Observation) -> Denoiser:
         r2 = max(r2, 1e-12)
 
         def pull(x_0: Tensor) -> Tensor:
-            move = a.project(torch.zeros_like(x_0), y - a(x_0), observation.sigma**2 / r2)
-            return move / r2
+            return a.project(torch.zeros_like(x_0), y - a(x_0), observation.rho(r2)) / r2
 
         return _guided(prior, x_t, t, pull)
 
@@ -169,15 +205,40 @@ def dps(prior: Denoiser, observation: Observation) -> Denoiser:
     """Diffusion posterior sampling (Chung et al. 2023, eq. 16): the gradient of |y - A x_0|^2.
 
     Needs A and A^T alone. The paper divides by a constant; here by the variance that y - A x_0
-    really has, sigma_y^2 + |A|^2 r_t^2, which keeps the step stable without tuning.
+    really has, sigma_y^2 + |A|^2 r_t^2, which keeps the step stable without tuning. For a map of
+    deviations that is one for each value of y. Coloured noise is refused.
     """
     a, y = observation.operator, observation.y
+    sigma = _deviations(observation, "dps")
 
     def correct(x_t: Tensor, t: Tensor, r2: float) -> Prediction:
-        spread = max(observation.sigma**2 + a.norm**2 * r2, 1e-12)
-        return _guided(prior, x_t, t, lambda x_0: a.adjoint(y - a(x_0)) / spread)
+        spread = sigma**2 + a.norm**2 * r2
+
+        def pull(x_0: Tensor) -> Tensor:
+            d = y - a(x_0)
+            if isinstance(spread, Tensor):
+                return a.adjoint(d / spread.clamp(min=1e-12))
+            return a.adjoint(d) / max(spread, 1e-12)
+
+        return _guided(prior, x_t, t, pull)
 
     return Conditioned(prior, correct)
+
+
+def _deviations(observation: Observation, method: str) -> float | Tensor:
+    """The noise of a method that weighs each value of y by itself.
+
+    Raises:
+        ValueError: if the noise of one value knows of another's.
+    """
+    sigma = observation.sigma
+    if isinstance(sigma, Uneven):
+        sigma = sigma.sigma
+    if isinstance(sigma, Covariance):
+        raise ValueError(
+            f"the method {method!r} cannot weigh correlated noise; use 'diffpir' or 'pigdm'"
+        )
+    return sigma.to(observation.y) if isinstance(sigma, Tensor) else sigma
 
 
 METHODS: dict[str, Method] = {

@@ -11,6 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .covariance import Covariance
+from .solver import conjugate_gradients
+
 
 class LinearOperator(nn.Module):
     """A linear map of pictures. Calls never mutate; buffers follow `.to()`.
@@ -42,29 +45,18 @@ class LinearOperator(nn.Module):
         b = self.adjoint(y) + rho * z
         return conjugate_gradients(lambda x: self.adjoint(self(x)) + rho * x, b, z)
 
-    def project(self, z: Tensor, y: Tensor, rho: float) -> Tensor:
-        """The prox, and its limit for rho = 0: z - A^+ (A z - y), the nearest x with A x = y."""
+    def project(self, z: Tensor, y: Tensor, rho: float | Covariance) -> Tensor:
+        """The prox, and its limit for rho = 0: z - A^+ (A z - y), the nearest x with A x = y.
+
+        Where rho is a covariance, what the prox is for rho I: z + A^T (A A^T + rho)^-1 (y - A z).
+        """
+        if isinstance(rho, Covariance):
+            return z + self.adjoint(self.weighed(y - self(z), rho))
         return self.prox(z, y, rho) if rho > 0 else z - self.pinv(self(z) - y)
 
-
-def conjugate_gradients(
-    normal: Callable[[Tensor], Tensor], b: Tensor, x: Tensor, steps: int = 200, tol: float = 1e-6
-) -> Tensor:
-    """Solves a symmetric positive (semi)definite system from x (Hestenes and Stiefel 1952)."""
-    residual = b - normal(x)
-    direction = residual
-    square = residual.square().sum()
-    goal = tol**2 * b.square().sum()
-    for _ in range(steps):
-        if square <= goal:
-            break
-        image = normal(direction)
-        step = square / (direction * image).sum()
-        x = x + step * direction
-        residual = residual - step * image
-        square, before = residual.square().sum(), square
-        direction = residual + square / before * direction
-    return x
+    def weighed(self, d: Tensor, rho: Covariance) -> Tensor:
+        """(A A^T + rho)^-1 d."""
+        return conjugate_gradients(lambda s: self(self.adjoint(s)) + rho(s), d, torch.zeros_like(d))
 
 
 class Identity(LinearOperator):
@@ -81,6 +73,9 @@ class Identity(LinearOperator):
 
     def prox(self, z: Tensor, y: Tensor, rho: float) -> Tensor:
         return (y + rho * z) / (1 + rho)
+
+    def weighed(self, d: Tensor, rho: Covariance) -> Tensor:
+        return rho.damped(d)
 
 
 class Nothing(LinearOperator):
@@ -111,6 +106,9 @@ class Nothing(LinearOperator):
     def prox(self, z: Tensor, y: Tensor, rho: float) -> Tensor:
         return z
 
+    def weighed(self, d: Tensor, rho: Covariance) -> Tensor:
+        return d
+
 
 class Mask(LinearOperator):
     """A x = m x with m in {0, 1}: the known pixels, the others zero.
@@ -139,6 +137,13 @@ class Mask(LinearOperator):
     def prox(self, z: Tensor, y: Tensor, rho: float) -> Tensor:
         known = self.known.to(z.dtype)
         return (known * y + rho * z) / (known + rho)
+
+    def weighed(self, d: Tensor, rho: Covariance) -> Tensor:
+        """Among the known pixels alone: of the others there is no y, and no noise in it."""
+        d = self(d)
+        if not rho.correlated:
+            return rho.damped(d)
+        return conjugate_gradients(lambda s: s + self(rho(s)), d, torch.zeros_like(d))
 
 
 class Grey(LinearOperator):
@@ -177,6 +182,9 @@ class Grey(LinearOperator):
     def prox(self, z: Tensor, y: Tensor, rho: float) -> Tensor:
         grey = self._mean(z)
         return z + self._spread(self.then.prox(grey, y, rho * self.channels) - grey)
+
+    def weighed(self, d: Tensor, rho: Covariance) -> Tensor:
+        return self.channels * self.then.weighed(d, rho.scaled(self.channels))
 
 
 class Resample(LinearOperator):
