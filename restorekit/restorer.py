@@ -20,7 +20,9 @@ from . import memory, plugins, priors
 from .alpha import resized, without_hidden
 from .engine.colour import coloured_state, in_colour
 from .engine.conditioning import Degradation, Observation, unconditional
+from .engine.covariance import Covariance, whitened
 from .engine.denoiser import Denoiser, NetworkDenoiser, Prediction
+from .engine.levels import Blended
 from .engine.noise import Noise
 from .engine.sampler import GRIDS, NOISELESS, TURNING, Progress, sample, times_for, travelling
 from .engine.symmetry import MIRROR, SQUARE, Ensemble, Turning
@@ -217,8 +219,9 @@ class Restorer:
         guess = problem.guess
         if guess is None:
             guess = problem.observation.operator.pinv(y)
+        level: float | Tensor | None
         level = self.recipe.start if problem.level is None else problem.level
-        is_state = problem.guess_is_state
+        is_state, sigma_y = problem.guess_is_state, problem.observation.sigma
         if is_state and not getattr(self.method, "keeps_state", False):
             # The state is y itself, which the method would count a second time.
             if self.recipe.steps < 2:
@@ -231,6 +234,10 @@ class Restorer:
                 f"sampler {self.recipe.sampler!r} adds the noise itself, and this photo has it "
                 "already; use --sampler ddim, or --method diffpir --steps 16"
             )
+        if is_state and isinstance(sigma_y, Tensor) and self.recipe.steps == 1:
+            level = sigma_y  # one answer is blended from several; further steps need white noise
+        elif is_state and isinstance(sigma_y, Tensor | Covariance):
+            guess, level = whitened(guess, sigma_y, noise.branch("whitening"))
         if channels == 1 and self.prior.channels == 3:
             observation = in_colour(problem.observation)
             guess = guess.expand(-1, 3, -1, -1)
@@ -241,7 +248,8 @@ class Restorer:
             observation = problem.observation
         else:
             raise RestorekitError(f"the prior has {self.prior.channels} channels, not {channels}")
-        times = self._times(schedule, level)
+        largest = float(level.max()) if isinstance(level, Tensor) else level
+        times = self._times(schedule, largest)
         if times[0] <= 0:  # a photo without noise is its own best estimate
             return guess.mean(1, keepdim=True) if channels == 1 else guess, 0
 
@@ -253,6 +261,8 @@ class Restorer:
         prior = self._turned(counted)
         if is_state and self.recipe.steps == 1:
             prior = _sound(prior, self.prior)
+        if isinstance(level, Tensor):
+            prior = Blended(prior, (level / level.max()).to(self.device))
         try:
             posterior = self.method(prior, observation.to(self.device))
         except ValueError as error:

@@ -60,7 +60,8 @@ class Problem:
         size: (H, W) of the restored picture.
         guess: where the diffusion starts, (1, C, H, W) on [-1, 1]; A^+ y by default.
         level: noise-to-signal ratio at the start, which replaces the recipe's.
-        guess_is_state: the guess holds noise of that level already, as a noisy photo does.
+        guess_is_state: the guess holds noise of that level already, as a noisy photo does; or
+            the observation's noise, where that is a map of levels or has a covariance.
         keep: (H, W) bool NumPy array; these pixels are the input's, to the bit.
         opaque: the restored picture has no transparent pixels any more.
         finish: a last correction of the restored picture, (1, C, H, W) -> the same.

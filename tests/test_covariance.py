@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 
@@ -10,7 +13,11 @@ from restorekit.engine.covariance import Coloured, Covariance, Uneven
 from restorekit.engine.noise import Noise
 from restorekit.engine.operators import Grey, Identity, LinearOperator, Mask, Resample
 from restorekit.engine.sampler import STEPS, geometric, karras, sample, times_for
+from restorekit.restorer import Choices, Restorer
+from restorekit.task import Picture, Problem, Recipe, Task
 from restorekit.testing import GaussianPrior, dense_noise
+
+from .noisy import CAT, psnr
 
 SIZE = (5, 4)
 VARIANCE = 0.3
@@ -134,3 +141,46 @@ def test_noise_that_does_not_fit_is_refused() -> None:
         Observation(y, Degradation(Identity(), Coloured(spectrum(1, *SIZE))))
     with pytest.raises(ValueError, match="negative must be the same"):
         Coloured(seeded(1, *SIZE).abs())
+
+
+def halves() -> np.ndarray:
+    """(H, W): a picture whose right half is five times as noisy."""
+    sigma = np.full(CAT.shape[:2], 5 / 255)
+    sigma[:, CAT.shape[1] // 2 :] = 25 / 255
+    return sigma
+
+
+class Half(Task):
+    name = "half"
+    recipes = {"fidelity": Recipe("none", "ddim", steps=1)}
+
+    def __init__(self, told: str) -> None:
+        self.told = told
+
+    def observe(self, picture: Picture, **options: Any) -> Problem:
+        y = picture.pixels
+        map_ = torch.from_numpy(2 * halves()).float()[None, None]
+        power = torch.full(y.shape[1:], float(map_.max()) ** 2)
+        sigma = {"map": map_, "coloured": Coloured(power, map_ / map_.max()), "peak": 50 / 255}
+        problem = Observation(y, Degradation(Identity(), sigma[self.told]))
+        return Problem(problem, (y.shape[2], y.shape[3]), y, 50 / 255, guess_is_state=True)
+
+
+@pytest.mark.parametrize("grey", [False, True], ids=["colour", "grey"])
+def test_a_photo_denoised_by_its_map(grey: bool) -> None:
+    """Better than told its largest level, where it is less noisy; and no worse where it is not."""
+    clean = CAT.mean(2, keepdims=True) if grey else CAT
+    eps = np.random.default_rng(7).normal(size=clean.shape)
+    seen = clean / 255 + halves()[..., None] * eps
+    half = CAT.shape[1] // 2
+    scores = {}
+    for told, steps in (("peak", 1), ("map", 1), ("map", 4), ("coloured", 4)):
+        restorer = Restorer(Half(told), Choices(prior="photo-fast", steps=steps))
+        restored = restorer(seen).pixels
+        scores[told, steps] = [
+            psnr(restored[:, side], clean[:, side]) for side in (slice(half), slice(half, None))
+        ]
+    assert scores["map", 1][0] > scores["peak", 1][0] + 1
+    assert scores["map", 1][1] > scores["peak", 1][1] - 0.1
+    for told in ("map", "coloured"):  # sampled on from noise made white
+        assert min(scores[told, 4]) > 27

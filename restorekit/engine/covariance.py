@@ -244,8 +244,17 @@ def covariance_of(sigma: Tensor | Covariance) -> Covariance:
     return sigma if isinstance(sigma, Covariance) else Uneven(sigma)
 
 
-def peak_level(sigma: float | Tensor | Covariance) -> float:
-    """The least level of white noise that this noise can be made into."""
-    if isinstance(sigma, Tensor | Covariance):
-        return math.sqrt(covariance_of(sigma).largest)
-    return sigma
+def whitened(y: Tensor, sigma: float | Tensor | Covariance, noise: Noise) -> tuple[Tensor, float]:
+    """A picture whose noise is white, and its level: times alpha_t it is a diffusion state.
+
+    What y holds of noise stays; at the least level that all of it fits under the rest is added.
+    White noise of one level is the special case where nothing is.
+
+    Args:
+        y: (B, C, H, W), a picture and the noise that `sigma` tells of.
+    """
+    if not isinstance(sigma, Tensor | Covariance):
+        return y, sigma
+    c = covariance_of(sigma)
+    level = math.sqrt(c.largest)
+    return y + c.whitening(level, noise, y), level
