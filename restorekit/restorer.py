@@ -19,7 +19,7 @@ from torch import Tensor
 from . import memory, plugins, priors
 from .alpha import resized, without_hidden
 from .engine.colour import coloured_state, in_colour
-from .engine.conditioning import Degradation, Observation, unconditional
+from .engine.conditioning import unconditional
 from .engine.covariance import Covariance, whitened
 from .engine.denoiser import Denoiser, NetworkDenoiser, Prediction
 from .engine.levels import Blended

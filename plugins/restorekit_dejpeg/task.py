@@ -156,7 +156,7 @@ def within(x: Tensor, operator: Quantised) -> Tensor:
     Projections onto two convex sets in turn.
     """
     for _ in range(ROUNDS):
-        x = operator.project(x.clamp(-1, 1), x)
+        x = operator.project(x.clamp(-1, 1), x, 0.0)
         if (x.abs() <= 1).all():
             break
     return x

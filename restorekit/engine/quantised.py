@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .conditioning import Conditioned, Observation
+from .covariance import Covariance
 from .denoiser import Denoiser, Prediction
 from .operators import LinearOperator
 
@@ -152,10 +153,10 @@ class Quantised(LinearOperator):
         """The decoded picture lies in its own cells."""
         return y
 
-    def prox(self, z: Tensor, y: Tensor, rho: float) -> Tensor:
+    def prox(self, z: Tensor, y: Tensor, rho: float | Covariance) -> Tensor:
         return self.project(z, y, rho)
 
-    def project(self, z: Tensor, y: Tensor, rho: float = 0.0) -> Tensor:
+    def project(self, z: Tensor, y: Tensor, rho: float | Covariance) -> Tensor:
         """The nearest picture in the cells, distances being those of luma and chroma.
 
         In closed form, since planes, blocks and coefficients are orthogonal, and an average of n
