@@ -80,7 +80,7 @@ def test_a_prior_that_knows_no_bound_is_asked_the_safe_way(
     bound: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """About a photo's own noise: a flat patch without any stays flat, for a second evaluation."""
-    restorer = Restorer(plugins.registry().task("denoise"), Choices())
+    restorer = Restorer(plugins.registry().task("denoise"), Choices(prior="photo"))
     monkeypatch.setattr(restorer.prior, "bound", bound)
     flat = np.full((64, 64, 3), 128, np.uint8)
     flat[..., 2] = 120
@@ -93,9 +93,8 @@ def test_a_prior_that_knows_no_bound_is_asked_the_safe_way(
 @pytest.mark.parametrize("mode", ["fidelity", "perceptual"])
 def test_a_photo_of_equal_channels_is_grey(mode: str) -> None:
     grey = np.rint(255 * noisy(CAT[:48, :56, 1])).clip(0, 255).astype(np.uint8)[..., None]
-    restorer = Restorer(plugins.registry().task("denoise"), Choices(mode=mode, steps=2))
-    if mode == "fidelity":
-        restorer = Restorer(restorer.task, Choices())
+    choices = Choices(mode=mode, steps=2 if mode == "perceptual" else None, prior="photo")
+    restorer = Restorer(plugins.registry().task("denoise"), choices)
     one, three = (
         restorer(p, **resolve(restorer.task, {"sigma": LEVEL})) for p in (grey, grey.repeat(3, 2))
     )
