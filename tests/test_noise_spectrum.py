@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from restorekit_denoise.noise_spectrum import dct, dct_variances, estimate_covariance, every
 
 from restorekit import images
 from restorekit.engine.covariance import Coloured, opponent
 from restorekit.engine.noise import Noise
+from restorekit.noise_level.spectrum import dct, dct_variances, estimate_covariance, every
 from restorekit.units import to_engine
 
 from .conftest import SAMPLES

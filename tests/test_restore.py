@@ -133,8 +133,8 @@ EYE = np.eye(8) > 0
 @pytest.mark.parametrize(
     ("task", "image", "options", "message"),
     [
-        ("sharpen", CAT, {}, "'sharpen' is unknown; use denoise, "),
-        ("denoise", CAT, {"strength": 3}, "no option 'strength'; it has: sigma"),
+        ("sharpen", CAT, {}, "'sharpen' is unknown; use dejpeg, denoise, "),
+        ("denoise", CAT, {"power": 3}, "no option 'power'; it has: sigma, strength"),
         ("denoise", CAT, {"method": "magic"}, "'magic' is unknown; use ddnm, "),
         ("denoise", CAT, {"sampler": "magic"}, "'magic' is unknown; use ddim"),
         ("denoise", CAT, {"prior": "magic"}, "'magic' is unknown; use photo"),

@@ -14,9 +14,11 @@ from restorekit.units import sigma_to_engine
 from . import trial
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from restorekit.noise_level import Estimate
 
-LEAST = 0.5 / 255  # half a step of 8 bits: less noise than that is left alone
+LEAST = 1 / 255  # a step of 8 bits: less noise than that is left alone
 
 
 class Denoise(Task):
@@ -80,13 +82,20 @@ class Denoise(Task):
             notes = (described(found, options["strength"]),)
             sigma = found.level if found.level >= LEAST else 0.0
         level = sigma_to_engine(options["strength"] * sigma)
+        # Noise found in a grey photo is without colour, and so known to the prior for real noise;
+        # noise that is told is known to the prior for white noise where each channel has its own.
+        state = y.expand(-1, 3, -1, -1) if level and options["sigma"] == "auto" else y
+
+        def finish(x: Tensor) -> Tensor:
+            return torch.lerp(x.mean(1, keepdim=True) if y.shape[1] == 1 else x, y, share)
+
         return Problem(
-            Observation(y, Degradation(Identity(), level)),
+            Observation(state, Degradation(Identity(), level)),
             size=(y.shape[2], y.shape[3]),
-            guess=y,
+            guess=state,
             level=level,
             guess_is_state=True,
-            finish=(lambda x: torch.lerp(x, y, share)) if share else None,
+            finish=finish,
             notes=notes,
         )
 

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from restorekit.engine.covariance import Coloured
+    from ..engine.covariance import Coloured
 
 SIDE = 8
 PATCHES = 60_000  # at most
@@ -22,7 +22,7 @@ def estimate_covariance(y: Tensor) -> Coloured:
     """The covariance of the noise in (1, C, H, W), C = 3 or 1, stationary and coloured."""
     import torch
 
-    from restorekit.engine.covariance import Coloured, from_dct, opponent
+    from ..engine.covariance import Coloured, from_dct, opponent
 
     variances = dct_variances(opponent(y)[0].numpy())
     return Coloured(from_dct(torch.from_numpy(variances), (y.shape[2], y.shape[3])).to(y))
