@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from restorekit.engine.operators import LinearOperator
 
 LARGEST = 120e6  # pixels of a result; each takes some 60 bytes of memory
-LEAST = 2.5 / 255  # what may be fine texture: less noise than that is left to the enlargement
+LEAST = 4 / 255  # what may be fine texture: less noise than that is left to the enlargement
 LEFT = 0.5  # deviation of what is still wrong after denoising, as a share of the noise
 
 
