@@ -53,6 +53,8 @@ def test_blending_is_nearly_the_posterior_mean(level: float, weakest: float) -> 
     found = blended(prior.schedule(t)[0] * y, t).x_0
     h = math.log(blended.levels[0] / blended.levels[1])
     assert (found - wanted).abs().max() <= 0.05 * h**2
+    faint = share < blended.levels[-1]  # where the change itself is small, so is its error
+    assert ((found - wanted)[faint] / (y - wanted)[faint]).abs().le(level**2 / 16).all()
     assert counting.count == len(blended.levels) == (2 if weakest >= 0.5 else 3)
 
 
