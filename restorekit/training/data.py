@@ -35,6 +35,7 @@ from .settings import Settings
 
 log = logging.getLogger(__name__)
 
+PURE = 0.2  # share of the faded crops that are of pure colours
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # BT.601
 
 
@@ -320,8 +321,15 @@ class Photos:
 
 
 def fade(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A crop with 0 to 30 % of its contrast: half of them dark, the others about any colour."""
-    towards = 0.0 if rng.random() < 0.5 else rng.uniform(0, 255, 3)
+    """A crop as pictures seldom are: dark, of little contrast, or of pure colours.
+
+    Two in five each of the first two, with 0 to 30 % of the contrast; one in five has each channel
+    all or nothing, in the shapes of the photo.
+    """
+    which = rng.random()
+    if which < PURE:
+        return np.where(crop > rng.uniform(40, 215, 3), 255, 0).astype(np.uint8)
+    towards = 0.0 if which < (1 + PURE) / 2 else rng.uniform(0, 255, 3)
     return np.rint(towards + rng.uniform(0, 0.3) * (crop - towards)).astype(np.uint8)
 
 

@@ -61,8 +61,7 @@ class Settings:
         crop: side of the training crops, pixels.
         scales: the photos are seen reduced by these factors (area averaging), each as often.
         grey: share of crops turned grey, so that the prior knows black-and-white photos.
-        faded: share of crops with little contrast, half of them dark, so that it knows shadows and
-            flat colours.
+        faded: share of crops that are dark, nearly flat or of pure colours, so that it knows these.
         real: share of crops with the noise of cameras, film and files (`photographed`). They are
             told the root mean square of what is to be removed, or anything up to three times that.
         less: share of the other crops that have less noise than they are told, a fifth of them
