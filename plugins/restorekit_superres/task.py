@@ -49,8 +49,8 @@ class SuperResolution(Task):
             type=NoiseLevel(auto=True),
             default="auto",
             show_default=True,
-            help="Root mean square of the noise in the photo on 0..255, a JPEG's artefacts "
-            "included; or auto to estimate it.",
+            help="Standard deviation of white noise in the photo, on 0..255; or auto, which "
+            "removes what noise and JPEG artefacts it finds first.",
         ),
     )
     recipes = {
@@ -68,15 +68,16 @@ class SuperResolution(Task):
         size = (round(h * scale), round(w * scale))
         if size[0] * size[1] > LARGEST:
             raise RestorekitError(f"{size[1]} x {size[0]} pixels is too large; lower --scale")
-        level, notes = noise_of(picture, options["sigma"])
-        if level:  # an enlargement would sharpen it, and it is not white after this
-            y = picture.denoised(level)
-        left = LEFT * level
+        sigma = options["sigma"]
+        notes: tuple[str, ...] = ()
+        if sigma == "auto":  # what is found is seldom white, and would be sharpened
+            y, sigma, notes = cleaned(picture)
+        level = sigma_to_engine(sigma)
         operator = Resample(size, (h, w))
         guess = Resample((h, w), size)(y)
         finish = None if level else lambda x: consistent(x, y, operator)
         return Problem(
-            Observation(y, Degradation(operator, left)),
+            Observation(y, Degradation(operator, level)),
             size,
             guess=guess,
             finish=finish,
@@ -88,16 +89,15 @@ class SuperResolution(Task):
         return Trial(degrade, enlarge, options=TRIAL, luma=True, border="scale")
 
 
-def noise_of(picture: Picture, sigma: float | str) -> tuple[float, tuple[str, ...]]:
-    """The level of a photo's noise, in engine units, and what to tell of it."""
-    if not isinstance(sigma, str):
-        return sigma_to_engine(sigma), ()
+def cleaned(picture: Picture) -> tuple[Tensor, float, tuple[str, ...]]:
+    """A photo without its noise, the deviation of what is still wrong on [0, 1], and a note."""
     from restorekit.noise_level import estimate
 
     found = estimate(picture.pixels).level
     if found < LEAST:
-        return 0.0, ()
-    return sigma_to_engine(found), (f"noise about {255 * found:.1f} of 255: removed first",)
+        return picture.pixels, 0.0, ()
+    note = f"noise about {255 * found:.1f} of 255, a JPEG's artefacts included: removed first"
+    return picture.denoised(sigma_to_engine(found)), LEFT * found, (note,)
 
 
 def consistent(x: Tensor, y: Tensor, operator: LinearOperator, rounds: int = 30) -> Tensor:
