@@ -128,6 +128,17 @@ def test_whitened_noise_is_white(noise: str) -> None:
         c.whitening(0.5 * c.largest**0.5, Noise(0), MEAN)
 
 
+def test_capped_noise_differs_only_above_the_level() -> None:
+    c = Coloured(spectrum(3, *SIZE))
+    level = float(c.power.median()) ** 0.5
+    values, basis = torch.linalg.eigh(dense_noise(c, MEAN.shape))
+    wanted = basis @ values.clamp(max=level**2).diag() @ basis.T
+    torch.testing.assert_close(dense_noise(c.capped(level), MEAN.shape), wanted)
+    for capped in (c.capped(level), Coloured(c.power, 4 * uneven(3, *SIZE)).capped(level)):
+        assert capped.largest == pytest.approx(level**2)
+        capped.whitening(level, Noise(0), MEAN)  # which is not refused
+
+
 def test_noise_that_does_not_fit_is_refused() -> None:
     y = torch.zeros(1, 3, *SIZE)
     for sigma, message in (

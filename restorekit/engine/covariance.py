@@ -165,6 +165,15 @@ class Coloured(Covariance):
             return filtered(d, 1 / (1 + self.power))
         return super().damped(d)
 
+    def capped(self, level: float) -> Coloured:
+        """C with no eigenvalue above level^2, which can be whitened to that level.
+
+        A level for all of C is mostly far above what makes up most of it. Where y holds more
+        than the level it stays as it is, and the rest comes up to it: y + N(0, (level^2 I - C)_+).
+        """
+        gain = 1.0 if self.gain is None else float(self.gain.max())
+        return replace(self, power=self.power.clamp(max=(level / max(gain, 1e-12)) ** 2))
+
     def draw(self, noise: Noise, like: Tensor) -> Tensor:
         """A draw of N(0, C), shaped, typed and placed as `like`."""
         return self._mapped(filtered(noise.like(like), self.power.sqrt()))
