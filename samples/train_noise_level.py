@@ -98,7 +98,8 @@ def main() -> None:
         chosen, level, grey = torch.rand(3, len(x_0), 1, 1, 1, generator=source)
         eps = torch.randn(x_0.shape, generator=source)
         colourless = (x_0[:, :1] == x_0).flatten(1).all(1)[:, None, None, None]
-        eps = torch.where(colourless & (grey < 0.8), eps[:, :1], eps)
+        without_colour = torch.where(colourless, grey < 0.8, grey < 0.15)
+        eps = torch.where(without_colour, eps[:, :1], eps)
         sigma = torch.exp(math.log(1 / 255) + level * math.log(120)) * (chosen > arguments.clean)
         faults = torch.where(chosen < arguments.white, sigma * eps, faults)
         value = loss(network(x_0 + faults), faults)

@@ -18,7 +18,7 @@ from ..engine.noise import Noise
 
 MARGIN = 16  # pixels around a crop that it is photographed with
 COMPRESSED = 0.8  # share of crops that come as JPEGs
-COMPRESSED_ONLY = 0.35  # share of crops whose only fault is the file's
+COMPRESSED_ONLY = 0.5  # share of crops whose only fault is the file's
 
 Part = Callable[[Tensor, np.random.Generator, Noise], Tensor]
 
@@ -45,7 +45,7 @@ def by_smoothing(x: Tensor, rng: np.random.Generator, noise: Noise) -> Tensor:
         noise.normal,
         luma_width=rng.uniform(0, 1.4),
         chroma_width=rng.uniform(0, 4),
-        chroma=0.0 if rng.random() < 0.2 else log_uniform(rng, 0.2, 2),
+        chroma=0.0 if rng.random() < 0.35 else log_uniform(rng, 0.2, 2),
     )
 
 
