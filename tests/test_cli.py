@@ -337,7 +337,8 @@ def test_enlarged_and_reduced_again_is_the_photo(scale: int) -> None:
     small = reduced(harsh, (height, width)).round().astype(np.uint8)
     assert np.isin(small, (0, 255)).mean() > 0.1
     save("in.png", small)
-    assert run(f"superres in.png -o out.png --mode perceptual --steps 2 --scale {scale}") == 0
+    how = f"--sigma 0 --mode perceptual --steps 2 --scale {scale}"
+    assert run(f"superres in.png -o out.png {how}") == 0
     out = images.read("out.png").pixels
     assert out.shape == (height * scale, width * scale, 3)
     gap = np.abs(reduced(out, (height, width)) - small).max()
@@ -361,6 +362,6 @@ def test_as_a_module() -> None:
     command = [sys.executable, "-m", "restorekit", "denoise", "in.png", "-o", "out.png"]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     assert ended.stdout == "out.png\n"
-    assert ended.stderr.startswith("in.png: estimated noise")  # and no bar: no terminal
+    assert ended.stderr.startswith("in.png: ")  # what was found, and no bar: no terminal
     assert len(ended.stderr.splitlines()) == 1
     assert images.read("out.png").pixels.shape == (9, 9, 3)
