@@ -5,7 +5,9 @@ VENV ?= .venv
 PIP_FLAGS ?=
 BIN := $(VENV)/bin
 
-.PHONY: install demo test fuzz check format clean
+MINUTES ?= 10
+
+.PHONY: install demo test fuzz hostile check format clean
 
 install: $(VENV)/installed
 
@@ -22,6 +24,9 @@ test: install  ## the whole suite
 
 fuzz: install  ## damaged image files for a minute or two
 	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest tests/test_refusals.py -k any_bytes
+
+hostile: install  ## cases that want to lose or spoil something; MINUTES=10
+	$(BIN)/python samples/hostile.py --minutes $(MINUTES)
 
 $(VENV)/checks: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'

@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""The gate for writing: files that are whole or not there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from .errors import RestorekitError
+from ..errors import RestorekitError
 
 
 def unwritable(path: Path, error: OSError) -> RestorekitError:

@@ -1,0 +1,61 @@
+"""The gate for reading: regular files only, of a size that was allowed beforehand."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import RestorekitError
+
+
+def unreadable(path: Path, why: str) -> RestorekitError:
+    """What to raise where a file cannot be read."""
+    return RestorekitError(f"{path}: cannot be read ({why}); check the name and its permissions")
+
+
+@contextlib.contextmanager
+def opened(path: str | Path, limit: int | None = None) -> Iterator[BinaryIO]:
+    """A regular file, open for reading bytes. A pipe or device is refused and never waited for.
+
+    Args:
+        limit: bytes that it may have.
+
+    Raises:
+        RestorekitError: where there is none, it is something else, or too large.
+    """
+    path = Path(path)
+    try:
+        # Without O_NONBLOCK, opening a pipe that nobody writes to would wait for ever.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except (OSError, ValueError) as error:
+        raise unreadable(path, getattr(error, "strerror", None) or str(error)) from error
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            raise unreadable(path, "it is a folder")
+        if not stat.S_ISREG(status.st_mode):
+            raise unreadable(path, "it is a pipe or a device, not a file")
+        if limit is not None and status.st_size > limit:
+            raise unreadable(path, f"{status.st_size:,} bytes, where {limit:,} are the most")
+        yield file
+
+
+def read(path: str | Path, limit: int | None = None) -> bytes:
+    """All of a regular file. Raises as `opened` does."""
+    with opened(path, limit) as file:
+        try:
+            return file.read()
+        except OSError as error:
+            raise unreadable(Path(path), error.strerror or str(error)) from error
+
+
+def text(path: str | Path, limit: int = 64 << 20) -> str:
+    """All of a regular file of UTF-8. Raises RestorekitError, for other bytes too."""
+    try:
+        return read(path, limit).decode()
+    except UnicodeDecodeError as error:
+        raise unreadable(Path(path), "it is no text in UTF-8") from error
