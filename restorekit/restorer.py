@@ -7,6 +7,7 @@ import functools
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +20,16 @@ from torch import Tensor
 from . import memory, plugins, priors
 from .alpha import resized, without_hidden
 from .engine.colour import coloured_state, in_colour
-from .engine.conditioning import unconditional
+from .engine.conditioning import needed, unconditional
 from .engine.covariance import Covariance, whitened
 from .engine.denoiser import Denoiser, NetworkDenoiser, Prediction
 from .engine.levels import Blended
 from .engine.noise import Noise
+from .engine.regions import around
 from .engine.sampler import GRIDS, NOISELESS, TURNING, Progress, sample, times_for, travelling
-from .engine.symmetry import MIRROR, SQUARE, Ensemble, Turning
-from .engine.wrappers import Guarded, Shared, Tiled, Topped, Windowed, Wrapper, out_of_memory
+from .engine.symmetry import MIRROR, SQUARE, Ensemble, Motion, Turning
+from .engine.tiling import Tiled, Windowed
+from .engine.wrappers import Guarded, Shared, Topped, Wrapper, out_of_memory
 from .errors import RestorekitError
 from .task import Picture, Problem, Recipe, Result, Task
 from .units import from_engine, peak_of, to_engine
@@ -213,7 +216,31 @@ class Restorer:
     def _solve(
         self, problem: Problem, noise: Noise, progress: Progress | None
     ) -> tuple[Tensor, int]:
-        """x_0 on the CPU, with the picture's own channels, and the evaluations it took."""
+        """x_0 on the CPU, with the picture's own channels, and the evaluations it took.
+
+        Where the rest of the picture is known anyhow, only what lies around the unknown is looked
+        at, with the same noise, and hence with the same result.
+        """
+        where = needed(self.method, problem.observation)
+        halo, y = self.prior.halo, problem.observation.y
+        if where is None or halo is None or problem.guess is None or problem.finish is not None:
+            return self._sampled(problem, noise, progress)
+        box = around(where, halo, self.prior.multiple)
+        shape = len(y), self.prior.channels, *y.shape[2:]
+        part = dataclasses.replace(
+            problem,
+            observation=problem.observation.part(box.slices),
+            size=box.shape,
+            guess=problem.guess[box.slices],
+        )
+        x_0 = problem.guess.clone()
+        x_0[box.slices], nfe = self._sampled(part, noise.part(shape, box.slices), progress)
+        return x_0, nfe
+
+    def _sampled(
+        self, problem: Problem, noise: Noise, progress: Progress | None
+    ) -> tuple[Tensor, int]:
+        """x_0 as the sampler finds it, and the evaluations it took."""
         schedule, y = self.prior.schedule, problem.observation.y
         channels = y.shape[1]
         guess = problem.guess
@@ -258,7 +285,7 @@ class Restorer:
         if not is_state and self.step not in NOISELESS:
             x_t = x_t + sigma * noise.normal(guess.shape)
         counted = Counted(self._evaluated((x_t.shape[2], x_t.shape[3])))
-        prior = self._turned(counted)
+        prior = self._turned(counted, needed(self.method, observation))
         if is_state and self.recipe.steps == 1:
             prior = _sound(prior, self.prior)
         if isinstance(level, Tensor):
@@ -273,11 +300,17 @@ class Restorer:
         x_0 = x_0.mean(1, keepdim=True) if channels == 1 else x_0
         return problem.finish(x_0) if problem.finish else x_0, counted.evaluations
 
-    def _turned(self, prior: Denoiser) -> Denoiser:
-        """The prior, asked about turned pictures where that helps."""
+    def _turned(self, prior: Counted, needed: Tensor | None) -> Denoiser:
+        """The prior, asked where that is needed, and about turned pictures where that helps."""
+
+        def moved(motion: Motion) -> Denoiser:
+            return prior if needed is None else prior.where(motion(needed))
+
         if self.ensemble:
-            return Ensemble(prior, self.motions)
-        return Turning(prior, self.motions) if self.step in TURNING else prior
+            return Ensemble(prior, self.motions, moved)
+        if self.step in TURNING:
+            return Turning(prior, self.motions, moved)
+        return moved(Motion())
 
     def _times(self, schedule: Schedule, level: float | None) -> Tensor:
         recipe = self.recipe
@@ -321,15 +354,24 @@ def _tell_of_windows(prior: str, window: int) -> None:
 
 
 class Counted(Wrapper):
-    """A denoiser that counts its evaluations."""
+    """A denoiser that counts its evaluations, of a whole picture or of a part of it."""
 
-    def __init__(self, denoiser: Denoiser) -> None:
+    def __init__(self, denoiser: Denoiser, tally: Counter[str] | None = None) -> None:
         super().__init__(denoiser)
-        self.evaluations = 0
+        self.tally = Counter() if tally is None else tally
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
-        self.evaluations += 1
+        self.tally["evaluations"] += 1
         return self.denoiser(x_t, t)
+
+    @property
+    def evaluations(self) -> int:
+        return self.tally["evaluations"]
+
+    def where(self, needed: Tensor) -> Counted:
+        """The same, evaluated where it is needed only, if it is one that may be."""
+        inner = self.denoiser
+        return Counted(inner.where(needed), self.tally) if isinstance(inner, Tiled) else self
 
 
 def _sound(asked: Denoiser, prior: NetworkDenoiser) -> Denoiser:

@@ -13,8 +13,9 @@ from restorekit.engine.denoiser import NetworkDenoiser, Prediction
 from restorekit.engine.noise import Noise
 from restorekit.engine.schedule import linear
 from restorekit.engine.symmetry import MIRROR, SQUARE, Ensemble, Motion, Turning
+from restorekit.engine.tiling import Tiled, Windowed
 from restorekit.engine.unet import UNetConfig
-from restorekit.engine.wrappers import Guarded, Shared, Tiled, Topped, Windowed
+from restorekit.engine.wrappers import Guarded, Shared, Topped
 
 from .networks import LOCAL, random_network
 

@@ -6,11 +6,16 @@ from torch import Tensor
 
 from .conditioning import Degradation, Observation
 from .noise import Noise
-from .operators import Grey
+from .operators import Grey, Mask
 
 
 def in_colour(observation: Observation) -> Observation:
-    """A grey measurement for a colour prior: what was measured is the mean of the channels."""
+    """A grey measurement for a colour prior: what was measured is the mean of the channels.
+
+    Pixels that are known without noise are known to be grey, in a photo without colour.
+    """
+    if isinstance(observation.operator, Mask) and observation.sigma == 0:
+        return Observation(observation.y.expand(-1, 3, -1, -1), observation.degradation)
     degradation = Degradation(Grey(observation.operator), observation.sigma)
     return Observation(observation.y, degradation)
 

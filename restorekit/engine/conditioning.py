@@ -65,6 +65,11 @@ class Observation:
             return covariance_of(self.sigma).scaled(1 / r2)
         return self.sigma**2 / r2
 
+    def part(self, slices: tuple[slice, ...]) -> Observation:
+        """What was seen of a part of the picture, where a mask without noise says what was."""
+        assert isinstance(self.operator, Mask) and self.sigma == 0
+        return Observation(self.y[slices], Degradation(Mask(self.operator.known[slices])))
+
     def to(self, device: torch.device) -> Observation:
         sigma = self.sigma
         if isinstance(sigma, Tensor | Covariance):
@@ -111,6 +116,19 @@ def unconditional(prior: Denoiser, observation: Observation) -> Denoiser:
 
 
 unconditional.keeps_state = True  # type: ignore[attr-defined] # y may be the state that it starts from
+
+
+def needed(method: Method, observation: Observation) -> Tensor | None:
+    """(H, W) bool: the pixels of x_0 that a method asks its prior for; None if that is all.
+
+    Where a mask's known pixels have no noise, some methods give those back whatever the prior says
+    of them: these have the attribute `keeps_known`.
+    """
+    a = observation.operator
+    exact = isinstance(observation.sigma, float | int) and observation.sigma == 0
+    if not (exact and isinstance(a, Mask) and getattr(method, "keeps_known", False)):
+        return None
+    return (a.known == 0).flatten(0, 1).any(0)
 
 
 def ddnm(prior: Denoiser, observation: Observation) -> Denoiser:
@@ -240,6 +258,9 @@ def _deviations(observation: Observation, method: str) -> float | Tensor:
         )
     return sigma.to(observation.y) if isinstance(sigma, Tensor) else sigma
 
+
+for _method in (ddnm, diffpir, replace):
+    _method.keeps_known = True  # type: ignore[attr-defined] # see `needed`
 
 METHODS: dict[str, Method] = {
     "none": unconditional,

@@ -138,6 +138,11 @@ class Mask(LinearOperator):
         known = self.known.to(z.dtype)
         return (known * y + rho * z) / (known + rho)
 
+    def project(self, z: Tensor, y: Tensor, rho: float | Covariance) -> Tensor:
+        if isinstance(rho, Covariance) or rho > 0:
+            return super().project(z, y, rho)
+        return torch.where(self.known > 0, y, z)
+
     def weighed(self, d: Tensor, rho: Covariance) -> Tensor:
         """Among the known pixels alone: of the others there is no y, and no noise in it."""
         d = self(d)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -36,14 +36,21 @@ SQUARE = tuple(Motion(flipped, turns) for turns in (0, 2, 1, 3) for flipped in (
 class _Moved(Wrapper):
     """Args:
     motions: what the denoiser has learned to be indifferent to.
+    moved: the denoiser for pictures moved so, if that is not the same for all.
     """
 
-    def __init__(self, denoiser: Denoiser, motions: Sequence[Motion] = SQUARE) -> None:
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        motions: Sequence[Motion] = SQUARE,
+        moved: Callable[[Motion], Denoiser] | None = None,
+    ) -> None:
         super().__init__(denoiser)
         self.motions = motions
+        self.moved = {motion: moved(motion) if moved else denoiser for motion in motions}
 
     def _asked(self, motion: Motion, x_t: Tensor, t: Tensor) -> Prediction:
-        p = self.denoiser(motion(x_t), t)
+        p = self.moved[motion](motion(x_t), t)
         fraction = p.variance_fraction
         return Prediction(motion.back(p.x_0), None if fraction is None else motion.back(fraction))
 
@@ -75,8 +82,13 @@ class Turning(_Moved):
     takes out, for nothing (Terris et al. 2024, "Equivariant plug-and-play image reconstruction").
     """
 
-    def __init__(self, denoiser: Denoiser, motions: Sequence[Motion] = SQUARE) -> None:
-        super().__init__(denoiser, motions)
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        motions: Sequence[Motion] = SQUARE,
+        moved: Callable[[Motion], Denoiser] | None = None,
+    ) -> None:
+        super().__init__(denoiser, motions, moved)
         self.asked = 0
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -29,108 +28,6 @@ class Wrapper:
 
     def variance(self, t: Tensor) -> Tensor:
         return self.denoiser.variance(t)
-
-
-class Tiled(Wrapper):
-    """Evaluates a local denoiser tile by tile: the same numbers, with memory bounded by the tile.
-
-    Where memory runs out all the same, tiles get smaller and the evaluation starts again.
-
-    Args:
-        denoiser: one whose output at a pixel depends on pixels at most `halo` away.
-        tile: side of the tiles; a multiple of `multiple`.
-        halo: how far the denoiser sees, a multiple of `multiple` too.
-    """
-
-    SMALLEST = 64
-
-    def __init__(self, denoiser: Denoiser, tile: int, halo: int, multiple: int) -> None:
-        if tile < 1 or tile % multiple or halo % multiple:
-            raise ValueError(f"tile and halo must be multiples of {multiple}")
-        super().__init__(denoiser)
-        self.tile, self.halo, self.multiple = tile, halo, multiple
-
-    def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
-        while True:
-            try:
-                return self._evaluate(x_t, t)
-            except RuntimeError as error:  # the CPU's allocator has no exception of its own
-                smaller = self.tile // 2 // self.multiple * self.multiple
-                if not out_of_memory(error) or smaller < self.SMALLEST:
-                    raise
-                log.warning("memory ran out; going on with tiles of %d pixels", smaller)
-                self.tile = smaller
-
-    def _evaluate(self, x_t: Tensor, t: Tensor) -> Prediction:
-        height, width = x_t.shape[-2:]
-        if max(height, width) <= self.tile:
-            return self.denoiser(x_t, t)
-        x_0, fraction = torch.empty_like(x_t), None
-        for top in range(0, height, self.tile):
-            for left in range(0, width, self.tile):
-                rows, inner_rows = self._reach(top, height)
-                columns, inner_columns = self._reach(left, width)
-                p = self.denoiser(x_t[..., rows, columns], t)
-                target = (..., slice(top, top + self.tile), slice(left, left + self.tile))
-                x_0[target] = p.x_0[..., inner_rows, inner_columns]
-                if p.variance_fraction is not None:
-                    fraction = torch.empty_like(x_t) if fraction is None else fraction
-                    fraction[target] = p.variance_fraction[..., inner_rows, inner_columns]
-        return Prediction(x_0, fraction)
-
-    def _reach(self, first: int, length: int) -> tuple[slice, slice]:
-        """The tile grown by the halo within the picture, and the tile's place in that."""
-        low, high = max(0, first - self.halo), min(length, first + self.tile + self.halo)
-        end = min(length, first + self.tile)
-        return slice(low, high), slice(first - low, end - low)
-
-
-class Windowed(Wrapper):
-    """Evaluates a global denoiser in overlapping windows of a size it knows, blended.
-
-    Every evaluation is blended, not the sampled pictures, so that the windows agree with each
-    other as sampling goes on (MultiDiffusion, Bar-Tal et al. 2023, eq. 5). Unlike `Tiled` this
-    changes the numbers: what is far apart no longer knows of each other.
-
-    Args:
-        window: side of the windows, pixels.
-        overlap: of neighbours, at least; their weights ramp over it.
-    """
-
-    def __init__(self, denoiser: Denoiser, window: int, overlap: int) -> None:
-        if not 0 <= overlap < window:
-            raise ValueError("windows must overlap by less than their side")
-        super().__init__(denoiser)
-        self.window, self.overlap = window, overlap
-
-    def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
-        height, width = x_t.shape[-2:]
-        x_0, total = torch.zeros_like(x_t), x_t.new_zeros(height, width)
-        fraction: Tensor | None = None
-        for rows in self._windows(height):
-            for columns in self._windows(width):
-                p = self.denoiser(x_t[..., rows, columns], t)
-                down, across = (self._ramp(s.stop - s.start) for s in (rows, columns))
-                weight = torch.outer(down, across).to(x_t)
-                x_0[..., rows, columns] += weight * p.x_0
-                total[rows, columns] += weight
-                if p.variance_fraction is not None:
-                    fraction = torch.zeros_like(x_t) if fraction is None else fraction
-                    fraction[..., rows, columns] += weight * p.variance_fraction
-        return Prediction(x_0 / total, None if fraction is None else fraction / total)
-
-    def _windows(self, length: int) -> list[slice]:
-        """Evenly spread over a side."""
-        if length <= self.window:
-            return [slice(0, length)]
-        count = math.ceil((length - self.overlap) / (self.window - self.overlap))
-        starts = torch.linspace(0, length - self.window, count).round().int().tolist()
-        return [slice(start, start + self.window) for start in starts]
-
-    def _ramp(self, length: int) -> Tensor:
-        """A window's weights along a side: rising and falling over the overlap, never 0."""
-        edge = torch.arange(1, length + 1)
-        return torch.minimum(edge, edge.flip(0)).clamp(max=self.overlap + 1).float()
 
 
 def out_of_memory(error: RuntimeError) -> bool:

@@ -1,0 +1,144 @@
+"""Where a picture's answers are needed: few rectangles that cost little to evaluate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CELL = 32  # pixels a side, at least, that are needed or not as one
+MOST = 256  # rectangles to begin with; cells get larger until there are no more
+
+
+@dataclass(frozen=True, order=True)
+class Box:
+    """Rows top to bottom and columns left to right of a picture, the last of each left out."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.bottom - self.top, self.right - self.left
+
+    @property
+    def slices(self) -> tuple[slice, slice, slice, slice]:
+        """Of a batch of pictures."""
+        every = slice(None)
+        return every, every, slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def tiles(self, side: int) -> Iterator[Box]:
+        """Squares of a side, less at the far ends, that fill it."""
+        for top in range(self.top, self.bottom, side):
+            for left in range(self.left, self.right, side):
+                bottom, right = min(top + side, self.bottom), min(left + side, self.right)
+                yield Box(top, bottom, left, right)
+
+    def grown(self, by: int, whole: Box) -> Box:
+        """With a margin, as far as the whole goes."""
+        top, left = max(self.top - by, whole.top), max(self.left - by, whole.left)
+        bottom, right = min(self.bottom + by, whole.bottom), min(self.right + by, whole.right)
+        return Box(top, bottom, left, right)
+
+    def within(self, other: Box) -> Box:
+        """Counted from the other's corner."""
+        return Box(
+            self.top - other.top,
+            self.bottom - other.top,
+            self.left - other.left,
+            self.right - other.left,
+        )
+
+
+def around(needed: Tensor, halo: int, multiple: int) -> Box:
+    """What a network that sees `halo` far must see for all pixels needed, in one piece.
+
+    It lies on the network's grid as the whole picture does, in whatever motion that is.
+    """
+    height, width = needed.shape
+
+    def reach(some: Tensor, length: int) -> tuple[int, int]:
+        where = some.nonzero().flatten()
+        first, last = (int(where[0]), int(where[-1])) if len(where) else (0, 0)
+        after = (length - 1 - last - halo) // multiple * multiple
+        return max((first - halo) // multiple * multiple, 0), length - max(after, 0)
+
+    return Box(*reach(needed.any(1), height), *reach(needed.any(0), width))
+
+
+def regions(needed: Tensor, halo: int, multiple: int) -> list[Box]:
+    """Rectangles that hold all pixels needed, on the grid of a network that sees `halo` far.
+
+    Neighbours become one rectangle while evaluating that, with its halo, costs no more than both.
+
+    Args:
+        needed: (H, W) bool.
+        halo, multiple: as `Tiled` has them.
+    """
+    height, width = needed.shape
+    cell = -(-CELL // multiple) * multiple
+    while True:
+        cells = _cells(needed, cell)
+        boxes = _stacked(cells)
+        if len(boxes) <= MOST:
+            break
+        cell *= 2
+    corners = torch.tensor([[b.top, b.bottom, b.left, b.right] for b in boxes]).reshape(-1, 4)
+    corners = (corners * cell).clamp(max=torch.tensor([height, height, width, width]))
+    merged = [Box(*corner) for corner in _merged(corners, halo, height, width).tolist()]
+    whole = Box(0, height, 0, width)
+    given = sum(math.prod(box.grown(halo, whole).shape) for box in merged)
+    return merged if given < height * width else [whole]
+
+
+def _cells(needed: Tensor, cell: int) -> Tensor:
+    """(rows, columns) bool: whether anything in a cell is needed."""
+    height, width = needed.shape
+    padded = F.pad(needed.float()[None, None], (0, -width % cell, 0, -height % cell))
+    return F.max_pool2d(padded, cell)[0, 0] > 0
+
+
+def _stacked(cells: Tensor) -> list[Box]:
+    """Runs of cells in each row; those right below each other, of one extent, as one."""
+    done: list[Box] = []
+    open_: dict[tuple[int, int], Box] = {}
+    for number, row in enumerate(cells):
+        edges = F.pad(row.int(), (1, 1)).diff().nonzero().flatten().tolist()
+        runs = list(zip(edges[::2], edges[1::2], strict=True))
+        done += [box for run, box in open_.items() if run not in runs]
+        open_ = {
+            run: Box(open_[run].top if run in open_ else number, number + 1, *run) for run in runs
+        }
+    return done + list(open_.values())
+
+
+def _merged(boxes: Tensor, halo: int, height: int, width: int) -> Tensor:
+    """Joins the two whose union saves most, until none saves anything. Boxes are rows of (N, 4)."""
+
+    def cost(boxes: Tensor) -> Tensor:
+        """Pixels that the network is given."""
+        top, bottom, left, right = boxes.unbind(-1)
+        down = (bottom + halo).clamp(max=height) - (top - halo).clamp(min=0)
+        across = (right + halo).clamp(max=width) - (left - halo).clamp(min=0)
+        return down * across
+
+    sign = torch.tensor([-1, 1, -1, 1])  # the union's corners: the least, the largest, ...
+    while len(boxes) > 1:
+        union = sign * torch.maximum((sign * boxes)[:, None], (sign * boxes)[None])
+        each = cost(boxes)
+        saved = each[:, None] + each[None] - cost(union)
+        saved.fill_diagonal_(-1)
+        best = int(saved.argmax())
+        if saved.flatten()[best] < 0:
+            break
+        one = union[best // len(boxes), best % len(boxes)]
+        # Whatever lies in the new one is in it, the two it came of first of all.
+        apart = ((sign * boxes) > (sign * one)).any(1)
+        boxes = torch.cat([boxes[apart], one[None]])
+    return boxes
