@@ -49,8 +49,8 @@ def restore(
         mode, method, sampler, steps, prior, seed, device, precision, ensemble, tile: see `Choices`.
         output: where to write the restored file, if `image` is a path.
         overwrite: whether a file that is there already may be replaced.
-        progress: called with (steps done, in all); returning False raises
-            `engine.sampler.Cancelled`.
+        progress: called with (steps done, in all), where a large picture is evaluated in tiles
+            with fractions of a step too; returning False raises `engine.sampler.Cancelled`.
         options: the task's own, for instance `sigma=25 / 255` or `scale=2`; noise levels are on
             the scale of [0, 1].
 

@@ -26,15 +26,18 @@ class Bar:
     To be closed where its command ends, as Ctrl-C may end it.
     """
 
+    PARTS = 100  # of a step
+
     def __init__(self, label: str) -> None:
         self.label = label
         self.bar: Any = None
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: float, total: int) -> None:
         if self.bar is None:
-            self.bar = click.progressbar(length=total, label=self.label, file=sys.stderr)
+            length = self.PARTS * total
+            self.bar = click.progressbar(length=length, label=self.label, file=sys.stderr)
             self.bar.render_progress()
-        self.bar.update(done - self.bar.pos)
+        self.bar.update(round(self.PARTS * done) - self.bar.pos)
         if done == total:
             self.close()
 

@@ -26,7 +26,16 @@ from .engine.denoiser import Denoiser, NetworkDenoiser, Prediction
 from .engine.levels import Blended
 from .engine.noise import Noise
 from .engine.regions import around
-from .engine.sampler import GRIDS, NOISELESS, TURNING, Progress, sample, times_for, travelling
+from .engine.sampler import (
+    GRIDS,
+    NOISELESS,
+    TURNING,
+    Cancelled,
+    Progress,
+    sample,
+    times_for,
+    travelling,
+)
 from .engine.symmetry import MIRROR, SQUARE, Ensemble, Motion, Turning
 from .engine.tiling import Tiled, Windowed
 from .engine.wrappers import Guarded, Shared, Topped, Wrapper, out_of_memory
@@ -149,7 +158,8 @@ class Restorer:
             name: the photo's, which with the seed decides the noise in perceptual mode.
             source: the file that the photo was read from.
             sample_number: 0, 1, ... for independent samples of the same photo.
-            progress: called with (steps done, in all); False cancels.
+            progress: called with (steps done, in all), where a large photo is evaluated in
+                tiles with fractions of a step too; False cancels.
             expected: called with the (H, W) of the result before the work, to refuse it in time.
             options: the task's, resolved.
 
@@ -284,7 +294,8 @@ class Restorer:
         x_t = alpha * guess
         if not is_state and self.step not in NOISELESS:
             x_t = x_t + sigma * noise.normal(guess.shape)
-        counted = Counted(self._evaluated((x_t.shape[2], x_t.shape[3])))
+        watched = None if progress is None else Watched(progress)
+        counted = Counted(self._evaluated((x_t.shape[2], x_t.shape[3]), watched))
         prior = self._turned(counted, needed(self.method, observation))
         if is_state and self.recipe.steps == 1:
             prior = _sound(prior, self.prior)
@@ -295,7 +306,7 @@ class Restorer:
         except ValueError as error:
             raise RestorekitError(str(error)) from error
         x_0 = sample(
-            posterior, x_t.to(self.device), times, step=self.step, noise=noise, progress=progress
+            posterior, x_t.to(self.device), times, step=self.step, noise=noise, progress=watched
         ).cpu()
         x_0 = x_0.mean(1, keepdim=True) if channels == 1 else x_0
         return problem.finish(x_0) if problem.finish else x_0, counted.evaluations
@@ -323,7 +334,7 @@ class Restorer:
         )
         return travelling(times, *recipe.travel) if recipe.travel else times
 
-    def _evaluated(self, size: tuple[int, int]) -> Denoiser:
+    def _evaluated(self, size: tuple[int, int], watched: Watched | None) -> Denoiser:
         """The prior; in tiles where it is local and the picture large, else in windows."""
         halo, multiple = self.prior.halo, self.prior.multiple
         if self.tile is not None:
@@ -336,7 +347,8 @@ class Restorer:
         states = memory.STATES_ALONE if alone else memory.STATES_CONDITIONED
         memory.check(size, self.prior, tile, states, self.device)
         if halo is not None:
-            return Tiled(self.evaluated, tile, halo, multiple)
+            tick = watched.within if watched else None
+            return Tiled(self.evaluated, tile, halo, multiple, tick=tick)
         if max(size) <= tile:
             return self.evaluated
         _tell_of_windows(self.prior_name, tile)
@@ -351,6 +363,29 @@ def _tell_of_windows(prior: str, window: int) -> None:
         prior,
         window,
     )
+
+
+class Watched:
+    """A progress that moves within a step too, and never back."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.done, self.total, self.told = 0.0, 1, -1.0
+
+    def __call__(self, done: float, total: int) -> bool | None:
+        self.done, self.total = done, total
+        return self._tell(done)
+
+    def within(self, share: float) -> None:
+        """A share of one of the step's evaluations is done. Raises Cancelled if told to stop."""
+        if share < 1 and self._tell(self.done + share) is False:
+            raise Cancelled
+
+    def _tell(self, done: float) -> bool | None:
+        if done <= self.told:
+            return None
+        self.told = done
+        return self.progress(done, self.total)
 
 
 class Counted(Wrapper):

@@ -13,6 +13,7 @@ from restorekit import restorer
 from restorekit.engine.denoiser import NetworkDenoiser, Prediction
 from restorekit.engine.noise import Noise
 from restorekit.engine.regions import Box, around, regions
+from restorekit.engine.sampler import Cancelled
 from restorekit.engine.schedule import linear
 from restorekit.engine.tiling import Tiled
 from restorekit.plugins import registry
@@ -104,3 +105,15 @@ def test_a_scratch_is_repaired_as_in_the_whole_photo(
     whole = restore(photo, **options)
     np.testing.assert_array_equal(part.pixels, whole.pixels)
     assert part.nfe == whole.nfe
+
+
+def test_progress_moves_with_the_tiles_and_cancels_between_them() -> None:
+    photo = pictures.chelsea()[:200, :250]
+    restore = Restorer(registry().tasks["denoise"], Choices(prior="photo-fast", tile=64))
+    options = resolve(registry().tasks["denoise"], {"sigma": "0.05"})
+    told: list[tuple[float, int]] = []
+    restore(photo, progress=lambda *now: told.append(now), **options)
+    assert len(told) > 10 and told == sorted(told)
+    assert told[0] == (0, 1) and told[-1] == (1, 1) and 0 < told[1][0] < 0.2
+    with pytest.raises(Cancelled):
+        restore(photo, progress=lambda done, _: done < 0.3, **options)

@@ -28,6 +28,10 @@ class Box:
         return self.bottom - self.top, self.right - self.left
 
     @property
+    def area(self) -> int:
+        return math.prod(self.shape)
+
+    @property
     def slices(self) -> tuple[slice, slice, slice, slice]:
         """Of a batch of pictures."""
         every = slice(None)
@@ -93,7 +97,7 @@ def regions(needed: Tensor, halo: int, multiple: int) -> list[Box]:
     corners = (corners * cell).clamp(max=torch.tensor([height, height, width, width]))
     merged = [Box(*corner) for corner in _merged(corners, halo, height, width).tolist()]
     whole = Box(0, height, 0, width)
-    given = sum(math.prod(box.grown(halo, whole).shape) for box in merged)
+    given = sum(box.grown(halo, whole).area for box in merged)
     return merged if given < height * width else [whole]
 
 

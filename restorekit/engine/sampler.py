@@ -14,7 +14,7 @@ from .denoiser import Denoiser, Prediction
 from .noise import Noise
 from .schedule import Schedule, over
 
-Progress = Callable[[int, int], bool | None]
+Progress = Callable[[float, int], bool | None]
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error, what was asked for

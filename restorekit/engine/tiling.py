@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
 import torch
@@ -29,6 +29,7 @@ class Tiled(Wrapper):
         needed: (H, W) bool: where x_0 is used. It is 0 where nothing is near that, and what is
             paid for is the rest, with its halo. A variance, where the network learned one, is
             used everywhere: then so is the denoiser.
+        tick: called with the share of an evaluation that is done, where there are several tiles.
     """
 
     SMALLEST = 64
@@ -40,16 +41,18 @@ class Tiled(Wrapper):
         halo: int,
         multiple: int,
         needed: Tensor | None = None,
+        tick: Callable[[float], None] | None = None,
     ) -> None:
         if tile < 1 or tile % multiple or halo % multiple:
             raise ValueError(f"tile and halo must be multiples of {multiple}")
         super().__init__(denoiser)
         self.tile, self.halo, self.multiple = tile, halo, multiple
+        self.tick = tick
         self.regions = None if needed is None else regions(needed, halo, multiple)
 
     def where(self, needed: Tensor) -> Tiled:
         """The same, where that is needed."""
-        return Tiled(self.denoiser, self.tile, self.halo, self.multiple, needed)
+        return Tiled(self.denoiser, self.tile, self.halo, self.multiple, needed, self.tick)
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
         while True:
@@ -70,6 +73,7 @@ class Tiled(Wrapper):
         if tiles == [whole]:
             return self.denoiser(x_t, t)
         x_0, fraction = torch.zeros_like(x_t), None
+        done, total = 0, sum(tile.area for tile in tiles)
         for batch in self._batches(tiles, whole):
             seen = [tile.grown(self.halo, whole) for tile in batch]
             p = self.denoiser(torch.cat([x_t[box.slices] for box in seen]), t)
@@ -83,6 +87,9 @@ class Tiled(Wrapper):
                 if p.variance_fraction is not None:
                     fraction = torch.zeros_like(x_t) if fraction is None else fraction
                     fraction[tile.slices] = p.variance_fraction[rows][inner]
+            done += sum(tile.area for tile in batch)
+            if self.tick:
+                self.tick(done / total)
         return Prediction(x_0, fraction)
 
     def _batches(self, tiles: Iterable[Box], whole: Box) -> Iterator[list[Box]]:

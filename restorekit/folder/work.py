@@ -123,7 +123,7 @@ class Workshop:
             photo = photo.at_depth(np.uint16)
         return dataclasses.replace(loaded, photo=photo)
 
-    def _going_on(self, done: int, total: int) -> bool | None:
+    def _going_on(self, done: float, total: int) -> bool | None:
         if self.stopping.is_set():
             return False
         return self.progress(done, total) if self.progress else None
