@@ -59,9 +59,9 @@ def by_white(x: Tensor, rng: np.random.Generator, noise: Noise) -> Tensor:
 
 
 SOURCES: tuple[tuple[float, Part], ...] = (
-    (0.45, by_sensor),
-    (0.30, by_smoothing),
-    (0.15, by_grain),
+    (0.40, by_sensor),
+    (0.25, by_smoothing),
+    (0.25, by_grain),
     (0.10, by_white),
 )
 
