@@ -40,10 +40,14 @@ def restore(
 ) -> Image:
     """Restores a picture, with the command line's defaults.
 
+    Threads may call it at the same time. A process that is forked from one that has used it works
+    with one thread of OpenMP, as the others do not survive a fork; start processes with "spawn",
+    or call `torch.set_num_threads` in them, to use more.
+
     Args:
         task: "denoise", "inpaint", "superres", "generate", or what a plugin adds.
-        image: a NumPy array (H, W, 3), (H, W) or, with alpha, (H, W, 4); a tensor
-            (B, C, H, W); or the path of a file. uint8 and uint16 use their whole range; floats
+        image: a NumPy array (H, W, 3), (H, W) or, with alpha, (H, W, 4), in any byte order; a
+            tensor (B, C, H, W); or the path of a file. uint8 and uint16 use their whole range; floats
             are on [0, 1] and may exceed it, as unclipped noise does. None for a task that takes
             no photo.
         mode, method, sampler, steps, prior, seed, device, precision, ensemble, tile: see `Choices`.
@@ -118,7 +122,9 @@ def _path(source: Path, target: Path | None, overwrite: bool, run: Run) -> np.nd
 
 def _array(array: np.ndarray, run: Run, name: str) -> np.ndarray:
     """Any of the layouts and types, through (H, W, C), and back."""
-    known = array.dtype in (np.uint8, np.uint16) or array.dtype.kind == "f"
+    kind = array.dtype
+    array = array.astype(kind.newbyteorder("="), copy=False)  # big-endian ones of FITS, say
+    known = array.dtype in (np.uint8, np.uint16) or kind.kind == "f"
     if not known or array.ndim not in (2, 3) or array.size == 0:
         raise RestorekitError(
             f"cannot restore an array of shape {array.shape} and type {array.dtype}; "
@@ -127,7 +133,7 @@ def _array(array: np.ndarray, run: Run, name: str) -> np.ndarray:
     pixels = array[..., None] if array.ndim == 2 else array
     if pixels.shape[2] not in (1, 2, 3, 4):
         raise RestorekitError(f"an array of shape {array.shape} has no known channel layout")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    if kind.kind == "f" and not np.isfinite(array).all():
         raise RestorekitError("the array holds NaN or infinity; replace those values first")
     alpha = None
     if pixels.shape[2] in (2, 4):
@@ -136,7 +142,7 @@ def _array(array: np.ndarray, run: Run, name: str) -> np.ndarray:
     restored: np.ndarray = result.pixels
     if result.alpha is not None:
         restored = np.concatenate([restored, result.alpha[..., None]], axis=2)
-    return restored[..., 0] if array.ndim == 2 else restored
+    return (restored[..., 0] if array.ndim == 2 else restored).astype(kind, copy=False)
 
 
 def _tensor(batch: torch.Tensor, run: Run) -> torch.Tensor:

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import click
+
+MOST_STEPS = 1000  # of a sampler: the discrete chain has no more
+MOST_SAMPLES = 1000
+YEAR = 366 * 24 * 60  # minutes
+
+
+class Number(click.FloatRange):
+    """A number within bounds, as click's FloatRange has them; never NaN or infinite."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
 
 
 class NoiseLevel(click.ParamType):  # type: ignore[type-arg]

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import logging
+import operator
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from . import memory, plugins, priors
+from . import memory, plugins, priors, state
 from .alpha import resized, without_hidden
 from .engine.colour import coloured_state, in_colour
 from .engine.conditioning import needed, unconditional
@@ -40,6 +42,7 @@ from .engine.symmetry import MIRROR, SQUARE, Ensemble, Motion, Turning
 from .engine.tiling import Tiled, Windowed
 from .engine.wrappers import Guarded, Shared, Topped, Wrapper, out_of_memory
 from .errors import RestorekitError
+from .options import MOST_STEPS
 from .task import Picture, Problem, Recipe, Result, Task
 from .units import from_engine, peak_of, to_engine
 
@@ -49,9 +52,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# The threads of OpenMP do not survive a fork, and a child that asks for them waits for ever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
 MODES = ("fidelity", "perceptual")
 AT_ONCE = {"cuda": 4}  # photos; a CPU is busy with one
 CLEANER = "photo-real"  # the prior of `Picture.denoised`
+LARGEST = 1e4  # of floating-point pixels, whose white is 1
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
@@ -84,6 +92,16 @@ class Choices:
     ensemble: bool = False
     tile: int | None = None
 
+    def __post_init__(self) -> None:
+        """Raises RestorekitError for a value of another type."""
+        for name, kind in get_type_hints(type(self)).items():
+            value = getattr(self, name)
+            if name in ("steps", "seed", "tile") and not isinstance(value, bool | None):
+                with contextlib.suppress(TypeError):  # a NumPy integer is a whole number too
+                    value = operator.index(value)
+                    object.__setattr__(self, name, value)
+            state.fitted(value, kind, f"{name} is {value!r}", "see `restorekit.restore`")
+
 
 class Restorer:
     """A task, its choices made and its prior loaded, ready for any number of photos.
@@ -105,8 +123,8 @@ class Restorer:
             raise RestorekitError(f"mode {choices.mode!r} is unknown; use {' or '.join(MODES)}")
         if choices.precision not in PRECISIONS:
             raise RestorekitError(f"precision must be one of {', '.join(PRECISIONS)}")
-        if choices.steps is not None and choices.steps < 1:
-            raise RestorekitError(f"steps is {choices.steps}; give at least 1")
+        if choices.steps is not None and not 1 <= choices.steps <= MOST_STEPS:
+            raise RestorekitError(f"steps is {choices.steps}; give 1 to {MOST_STEPS}")
         if choices.mode not in task.recipes:
             raise RestorekitError(f"task {task.name!r} has no mode {choices.mode!r}")
         chosen = {
@@ -124,8 +142,9 @@ class Restorer:
         self.method = found.find("method", self.recipe.method)
         self.step = found.find("sampler", self.recipe.sampler)
         self.device = find_device(choices.device)
-        self.prior_name = choices.prior or task.prior_for(options or {})
-        self.cleaner_name = choices.prior or CLEANER
+        given = choices.prior
+        self.prior_name = task.prior_for(options or {}) if given is None else given
+        self.cleaner_name = CLEANER if given is None else given
         self.precision = choices.precision
         self.prior_file = find_prior(self.prior_name)
         self.prior = _load(self.prior_file, self.device, choices.precision)
@@ -155,7 +174,8 @@ class Restorer:
             pixels: (H, W, 3) or (H, W, 1); uint8, uint16, or float on [0, 1] (which it may
                 exceed, as noisy pixels do). None for a task that takes no photo.
             alpha: (H, W) of the same type.
-            name: the photo's, which with the seed decides the noise in perceptual mode.
+            name: the photo's. With the seed it decides the noise in perceptual mode, by its last
+                part alone, so that it makes no difference which folder the run was given.
             source: the file that the photo was read from.
             sample_number: 0, 1, ... for independent samples of the same photo.
             progress: called with (steps done, in all), where a large photo is evaluated in
@@ -164,15 +184,19 @@ class Restorer:
             options: the task's, resolved.
 
         Raises:
-            RestorekitError: if the options do not fit the photo.
+            RestorekitError: if the options do not fit the photo, its pixels are no plausible
+                numbers, or the prior answers with numbers that are not finite.
             Cancelled: if `progress` said so.
         """
         began = time.perf_counter()
         # What has one answer has it under any file name.
-        noise = Noise(self.seed, name if self.mode == "perceptual" else "")
+        own = PurePosixPath(name).name  # in whatever folder, and from wherever it is named
+        noise = Noise(self.seed, own if self.mode == "perceptual" else "")
         noise = noise.branch(f"sample {sample_number}")
         if pixels is None:
             pixels = np.empty((0, 0, self.prior.channels), dtype=np.uint8)
+        for samples in (pixels, alpha):
+            check_plausible(samples)
         colourless = _colourless(pixels)
         if colourless:  # as the grey photo that it is
             pixels = pixels[..., :1]
@@ -198,6 +222,11 @@ class Restorer:
                 f"not enough memory on {self.device} for a photo of {pixels.shape[1]} x "
                 f"{pixels.shape[0]} pixels; use a smaller photo or another --device"
             ) from error
+        if not x_0.isfinite().all():
+            raise RestorekitError(
+                f"the prior {self.prior_name!r} answers with NaN or infinity here; use another "
+                "prior, or --precision float32"
+            )
         restored = from_engine(x_0, pixels.dtype)
         if problem.keep is not None:
             restored = np.where(problem.keep[..., None], pixels, restored)
@@ -414,6 +443,17 @@ def _sound(asked: Denoiser, prior: NetworkDenoiser) -> Denoiser:
     return asked if prior.bound else Topped(asked)
 
 
+def check_plausible(samples: np.ndarray | None) -> None:
+    """Raises RestorekitError for floats that are not finite, or far from [0, 1]."""
+    if samples is None or samples.dtype.kind != "f" or not samples.size:
+        return
+    least, most = samples.min(), samples.max()
+    if not (least >= -LARGEST and most <= LARGEST):  # NaN is neither
+        raise RestorekitError(
+            f"its values reach from {least:g} to {most:g}; floats must lie on [0, 1], or near it"
+        )
+
+
 def _colourless(pixels: np.ndarray) -> bool:
     """Whether a photo (H, W, 3) is grey, its channels being equal."""
     if pixels.shape[2] != 3 or not pixels.size:
@@ -468,8 +508,9 @@ def find_prior(name: str) -> Path:
         found: Path = offered[name]
         return found
     path = Path(name)
-    if (path / "prior.safetensors").exists():
-        return path / "prior.safetensors"
+    with contextlib.suppress(OSError, ValueError):  # a name that no file can have
+        if name and (path / "prior.safetensors").exists():
+            return path / "prior.safetensors"
     if path.suffix or len(path.parts) > 1:
         return path
     known = ", ".join(sorted(offered)) or "none is installed"
@@ -477,7 +518,9 @@ def find_prior(name: str) -> Path:
 
 
 def _load(path: Path, device: torch.device, precision: str) -> NetworkDenoiser:
-    stamp = path.stat().st_mtime_ns if path.exists() else 0
+    stamp = 0
+    with contextlib.suppress(OSError, ValueError):
+        stamp = path.stat().st_mtime_ns
     return _load_cached(path, stamp, device, precision)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restorekit.options import NoiseLevel
+from restorekit.options import NoiseLevel, Number
 from restorekit.task import Picture, Problem, Recipe, Task, Trial
 from restorekit.units import sigma_to_engine
 
@@ -41,14 +41,14 @@ class Denoise(Task):
         ),
         click.Option(
             ["--strength"],
-            type=click.FloatRange(0, 10),
+            type=Number(0, 10),
             default=1.0,
             show_default=True,
             help="Multiplies the level: less than 1 leaves some of the noise.",
         ),
         click.Option(
             ["--keep-grain"],
-            type=click.FloatRange(0, 1),
+            type=Number(0, 1),
             default=0.0,
             show_default=True,
             metavar="SHARE",

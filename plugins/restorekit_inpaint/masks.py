@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restorekit.errors import RestorekitError
+from restorekit.options import Number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +29,7 @@ BENCHMARK_OPTIONS = (
     ),
     click.Option(
         ["--coverage"],
-        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        type=Number(0, 1, min_open=True, max_open=True),
         default=0.5,
         show_default=True,
         help="Share of the pixels that a random mask destroys.",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restorekit.options import NoiseLevel
+from restorekit.options import NoiseLevel, Number
 from restorekit.task import Picture, Problem, Recipe, Task, Trial
 from restorekit.units import from_engine, sigma_to_engine, to_engine
 
@@ -39,7 +39,7 @@ class SuperResolution(Task):
     options = (
         click.Option(
             ["--scale"],
-            type=click.FloatRange(1, 8, min_open=True),
+            type=Number(1, 8, min_open=True),
             default=2.0,
             show_default=True,
             help="Factor of enlargement, any number above 1 up to 8.",

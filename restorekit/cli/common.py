@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..options import MOST_STEPS
 from ..task import Task
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def common_options(task: Task) -> list[click.Parameter]:
             ["--sampler"],
             help="Reverse step: ddpm, ddpm-large, ddim, ddim-eta1, dpmpp_2m, heun, hqs, snore.",
         ),
-        click.Option(["--steps"], type=click.IntRange(1), help="Steps of the sampler."),
+        click.Option(["--steps"], type=click.IntRange(1, MOST_STEPS), help="Steps of the sampler."),
         click.Option(
             ["--prior"],
             help="Name of a prior, a weights file, or a training run's folder; "

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from ..errors import RestorekitError
+from ..options import Number
 from ..progress import Bar, FolderBar, on_terminal
 from ..task import Task
 from .common import FLAG, PATH
@@ -106,7 +107,7 @@ def file_options() -> list[click.Option]:
         ),
         click.Option(
             ["--max-megapixels"],
-            type=click.FloatRange(0, min_open=True),
+            type=Number(0, 1e6, min_open=True),
             default=178,
             show_default=True,
             help="Refuse larger photos.",

@@ -10,6 +10,7 @@ import click
 
 from .. import plugins
 from ..errors import RestorekitError
+from ..options import MOST_SAMPLES
 from ..task import Task, resolve
 from .common import PATH, choices_from, common_options
 from .files import file_options, folder_options, restore_files
@@ -28,7 +29,7 @@ def task_command(task: Task) -> click.Command:
     )
     several = click.Option(
         ["--samples"],
-        type=click.IntRange(1),
+        type=click.IntRange(1, MOST_SAMPLES),
         default=1,
         show_default=True,
         help="Write that many posterior samples (NAME-1, ...), their mean (NAME-mean) and a map of "

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from ..errors import RestorekitError
+from ..options import YEAR, Number
 from ..progress import TrainingBar
 from .common import PATH
 
@@ -24,21 +25,21 @@ from .common import PATH
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
 @click.option(
     "--time-budget",
-    type=click.FloatRange(0, min_open=True),
+    type=Number(0, YEAR, min_open=True),
     help="Minutes to train, over all resumptions; decoding and validations come on top.",
 )
 @click.option("--init", help="Weights to start from: a prior, a file or a run.")
 @click.option("--cache", type=PATH, help="Where the photos are kept decoded; runs may share it.")
 @click.option(
     "--save-every",
-    type=click.FloatRange(0),
+    type=Number(0, 60 * YEAR),
     default=60,
     show_default=True,
     help="Seconds between checkpoints.",
 )
 @click.option(
     "--validate-every",
-    type=click.FloatRange(0),
+    type=Number(0, 60 * YEAR),
     default=600,
     show_default=True,
     help="Seconds between validations.",

@@ -10,6 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+# Far above any network for photographs; what a broken file claims may not build for minutes.
+LARGEST = {"widths": 8192, "blocks": 64, "unshuffle": 16, "embedding": 8192, "channels": 16}
+MOST_LEVELS = 8
+
 
 @dataclass(frozen=True)
 class UNetConfig:
@@ -38,20 +42,28 @@ class UNetConfig:
     embedding: int = 128
 
     def __post_init__(self) -> None:
+        for name in ("norm", "learned_variance"):
+            if type(getattr(self, name)) is not bool:
+                raise ValueError(f"{name} must be true or false")
         for name in ("widths", "attention"):  # lists when they come from JSON or TOML
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not isinstance(self.blocks, int):
             object.__setattr__(self, "blocks", tuple(self.blocks))
         if not self.widths or len(self.blocks_per_level) != len(self.widths):
             raise ValueError("blocks must be one number or one number for each width")
-        if self.block not in BLOCKS:
+        if not isinstance(self.block, str) or self.block not in BLOCKS:
             raise ValueError(f"block {self.block!r} is unknown; use {', '.join(BLOCKS)}")
         if self.block == "naf" and self.norm:
             raise ValueError("naf blocks have a norm of their own; leave out norm")
-        sizes = (*self.widths, *self.blocks_per_level, self.unshuffle, self.embedding)
-        if any(type(size) is not int or size < 1 for size in sizes) or self.embedding % 2:
-            raise ValueError("widths, blocks, unshuffle and embedding must be 1 or more, "
-                             "and embedding even")  # fmt: skip
+        for name, most in LARGEST.items():
+            value = getattr(self, name)
+            sizes = value if isinstance(value, tuple) else (value,)
+            if any(type(size) is not int or not 1 <= size <= most for size in sizes):
+                raise ValueError(f"{name} must be whole numbers from 1 to {most}")
+        if len(self.widths) > MOST_LEVELS or self.embedding % 2:
+            raise ValueError(f"widths must be {MOST_LEVELS} at most, and embedding even")
+        if any(type(level) is not int for level in self.attention):
+            raise ValueError("attention levels must be whole numbers")
         if any(not 0 <= level < len(self.widths) for level in self.attention):
             raise ValueError(f"attention levels must lie in 0..{len(self.widths) - 1}")
         if any(self.widths[level] % heads_for(self.widths[level]) for level in self.attention):

@@ -8,12 +8,12 @@ wants to know.
 from __future__ import annotations
 
 import json
-import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RestorekitError
 from ..files import write
+from .weights import KEY, check_finite, check_shapes, headed
 
 if TYPE_CHECKING:
     import torch
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from ..engine.denoiser import NetworkDenoiser
 
 SHIPPED = Path(__file__).parent
-KEY = "restorekit"
-LARGEST_HEADER = 16 * 2**20
 
 
 def shipped() -> dict[str, Path]:
@@ -34,25 +32,13 @@ def shipped() -> dict[str, Path]:
 def read_metadata(path: Path) -> dict[str, Any]:
     """The description inside a weights file, without loading the weights (and without torch).
 
+    What loading needs has the right types; see `weights.Described`.
+
     Raises:
         RestorekitError: if the file is missing, not safetensors, or not a prior of restorekit.
     """
-    remedy = "priors are .safetensors files written by `restorekit train`"
-    try:
-        with open(path, "rb") as file:
-            head = file.read(8)
-            length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
-            if not 2 <= length <= LARGEST_HEADER:
-                raise ValueError("not a safetensors file")
-            header = json.loads(file.read(length))
-        described = json.loads(header["__metadata__"][KEY])
-        if not isinstance(described, dict) or "network" not in described:
-            raise ValueError("it describes no network")
-    except OSError as error:
-        raise RestorekitError(f"{path}: {error.strerror or error}; {remedy}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise RestorekitError(f"{path}: not a prior ({error}); {remedy}") from error
-    return described
+    with headed(path) as (_, header):
+        return header.told
 
 
 def load(
@@ -60,61 +46,83 @@ def load(
 ) -> NetworkDenoiser:
     """The denoiser of a weights file, in channels_last, ready to evaluate.
 
+    Nothing is built or read before names and shapes fit the description.
+
     Args:
         precision: of the network's layers: float32, bfloat16 or float16.
 
     Raises:
-        RestorekitError: if the file is not a prior, is corrupt, or does not fit its description.
+        RestorekitError: if the file is not a prior, is corrupt, does not fit its description, or
+            holds values that are not finite.
     """
     import torch
-    from safetensors.torch import load_file
+    from safetensors.torch import load as deserialised
 
     from ..engine.denoiser import NetworkDenoiser
     from ..engine.schedule import SCHEDULES
     from ..engine.unet import UNet, UNetConfig
 
-    described = read_metadata(path)
-    try:
-        with torch.device("meta"):  # takes no memory, whatever the file claims to be
-            network = UNet(UNetConfig(**described["network"]))
-        weights = {name: tensor.float() for name, tensor in load_file(path).items()}
-        network.load_state_dict(weights, assign=True)
-        training = described.get("training", {})
-        schedule = SCHEDULES[described["schedule"]]()
-        grid = schedule.noise_to_signal(torch.tensor([1 / schedule.T, 1.0])).tolist()
-        noise = training.get("noise") or grid
-        denoiser = NetworkDenoiser(
-            network,
-            schedule,
-            described["parametrisation"],
-            described["sigma_data"],
-            precision=getattr(torch, precision),
-            halo=network.config.halo,
-            multiple=network.config.multiple,
-            channels=network.config.channels,
-            bytes_per_pixel=network.config.bytes_per_pixel,
-            window=int(training.get("crop", 256)),
-            heard=(float(noise[0]), float(noise[-1])),
-            turned=bool(training.get("rotate", True)),
-            bound=float(training.get("less", 0.0)) > 0,
-        )
-        if not 0 < denoiser.sigma_data < float("inf"):
-            raise ValueError("sigma_data is not a deviation")
-    except Exception as error:  # a file can be wrong in every way
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise RestorekitError(
-            f"{path}: corrupt weights ({reason}); copy the file again or train it anew"
-        ) from error
+    with headed(path) as (file, header):
+        described, training = header.described, header.described.training
+        try:
+            config = UNetConfig(**described.network)
+            check_shapes(header.shapes, config)
+            read = deserialised(header.raw + file.read())
+            weights = {name: tensor.float() for name, tensor in read.items()}
+            check_finite(weights)
+            with torch.device("meta"):  # its memory is that of the weights
+                network = UNet(config)
+            network.load_state_dict(weights, assign=True)
+            schedule = SCHEDULES[described.schedule]()
+            grid = schedule.noise_to_signal(torch.tensor([1 / schedule.T, 1.0])).tolist()
+            noise = training.noise or grid
+            if noise != sorted(noise):
+                raise ValueError("its noise levels do not rise")
+            denoiser = NetworkDenoiser(
+                network,
+                schedule,
+                described.parametrisation,
+                described.sigma_data,
+                precision=getattr(torch, precision),
+                halo=config.halo,
+                multiple=config.multiple,
+                channels=config.channels,
+                bytes_per_pixel=config.bytes_per_pixel,
+                window=training.crop,
+                heard=(noise[0], noise[-1]),
+                turned=training.rotate,
+                bound=training.less > 0,
+            )
+        except Exception as error:  # a file can be wrong in every way
+            raise corrupt(path, error) from error
     denoiser.requires_grad_(False).eval()
     denoiser.to(device=device, dtype=torch.float32)
     denoiser.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return denoiser
 
 
+def corrupt(path: Path, error: Exception) -> RestorekitError:
+    """What to raise where weights are not what they should be."""
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    return RestorekitError(
+        f"{path}: corrupt weights ({reason}); copy the file again or train it anew"
+    )
+
+
 def save(path: Path, state: dict[str, torch.Tensor], described: dict[str, Any]) -> None:
-    """Writes weights, in half precision, with their description; atomically."""
+    """Writes weights, in half precision, with their description; atomically.
+
+    Raises:
+        RestorekitError: if a value is not finite in half precision.
+    """
     import torch
     from safetensors.torch import save as serialise
 
     tensors = {name: t.detach().to("cpu", torch.float16).contiguous() for name, t in state.items()}
+    try:
+        check_finite(tensors)
+    except ValueError as error:
+        raise RestorekitError(
+            f"{path}: not written, as {error}; train on from an earlier checkpoint"
+        ) from error
     write(path, serialise(tensors, {KEY: json.dumps(described, sort_keys=True)}))

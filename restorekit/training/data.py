@@ -7,7 +7,6 @@ uninterrupted one would have seen, and the processes of a distributed run share 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import logging
@@ -15,20 +14,20 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
+from msgspec import Meta
 from torch import Tensor
 
-from .. import images
+from .. import images, state
 from ..engine.noise import Noise
 from ..errors import RestorekitError
-from ..files import clear, make_folder, unwritable, whole, write
+from ..files import clear, make_folder, read, unwritable, whole, write
 from .photographed import MARGIN, photographed
 from .run import REPORT_EVERY, Report
 from .settings import Settings
@@ -39,8 +38,11 @@ PURE = 0.2  # share of the faded crops that are of pure colours
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # BT.601
 
 
-@dataclass(frozen=True)
-class Entry:
+Share = Annotated[float, Meta(ge=0, le=1)]
+Side = Annotated[int, Meta(ge=1, le=1 << 24)]
+
+
+class Entry(NamedTuple):
     """One picture in the cache.
 
     Attributes:
@@ -51,11 +53,16 @@ class Entry:
     """
 
     photo: str
-    draw: float
-    scale: float
-    offset: int
-    height: int
-    width: int
+    draw: Share
+    scale: Share
+    offset: Annotated[int, Meta(ge=0)]
+    height: Side
+    width: Side
+
+    @property
+    def end(self) -> int:
+        """Where the next picture's pixels begin."""
+        return self.offset + self.height * self.width * 3
 
 
 class Batch(NamedTuple):
@@ -118,16 +125,31 @@ def build_cache(
     root, outside = folder.resolve(), without.resolve() if without else None
     files = [path for path in images.below(root) if outside not in path.parents]
     stamp = [[str(p.relative_to(root)), p.stat().st_size, p.stat().st_mtime_ns] for p in files]
-    key = hashlib.sha256(json.dumps([Entry.__match_args__, stamp, scales]).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([Entry._fields, stamp, scales]).encode()).hexdigest()
     index, pixels = (cache / f"{key[:16]}.{suffix}" for suffix in ("json", "pixels"))
     make_folder(cache)
     with waited_for(FileLock(cache / "cache.lock"), cache):
         clear(pixels)
-        if not (index.exists() and pixels.exists()):
+        found = indexed(index, pixels)
+        if found is None:
             with whole(pixels) as part:
-                entries = decode_into(part, root, files, scales, report)
-            write(index, json.dumps([dataclasses.astuple(e) for e in entries]))
-        return pixels, [Entry(*values) for values in json.loads(index.read_text())]
+                found = decode_into(part, root, files, scales, report)
+            write(index, json.dumps(found))
+        return pixels, found
+
+
+def indexed(index: Path, pixels: Path) -> list[Entry] | None:
+    """What a cache holds; None where it is not there, or where the index does not fit it."""
+    if not (index.exists() and pixels.is_file()):
+        return None
+    try:
+        found = state.from_json(read(index), list[Entry], index, "the photos are decoded anew")
+        if pixels.stat().st_size != max((e.end for e in found), default=0):
+            raise RestorekitError(f"{pixels}: of another size than its index says; decoding anew")
+    except RestorekitError as error:
+        log.warning("%s", error)
+        return None
+    return found
 
 
 @contextlib.contextmanager
@@ -241,8 +263,7 @@ class Photos:
 
     def whole(self, entry: Entry) -> np.ndarray:
         """(H, W, 3) uint8, a view of the cache."""
-        size = entry.height * entry.width * 3
-        flat = self.pixels[entry.offset : entry.offset + size]
+        flat = self.pixels[entry.offset : entry.end]
         return flat.reshape(entry.height, entry.width, 3)
 
     def crop_of(self, step: int, index: int) -> tuple[np.ndarray, np.ndarray | None]:

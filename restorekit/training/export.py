@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
-import shutil
+import io
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from .. import priors, soundness
 from ..errors import RestorekitError
-from ..files import write
+from ..files import read, text, write
+from ..priors.weights import check_shapes
 from . import card
 from .run import Run
 
@@ -26,7 +27,7 @@ def keep_attribution(run: Run, data: Path) -> None:
     source = data / ATTRIBUTION
     if source.exists():
         licences_in(source)
-        shutil.copyfile(source, run.attribution)
+        write(run.attribution, read(source))
 
 
 def licences_in(table: Path) -> dict[str, int]:
@@ -34,9 +35,8 @@ def licences_in(table: Path) -> dict[str, int]:
     if not table.exists():
         return {}
     try:
-        with open(table, newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(file, delimiter="\t")
-            return dict(Counter(row["licence"] for row in rows).most_common())
+        rows = csv.DictReader(io.StringIO(text(table), newline=""), delimiter="\t")
+        return dict(Counter(row["licence"] or "unknown" for row in rows).most_common())
     except (KeyError, ValueError, csv.Error) as error:
         raise RestorekitError(
             f"{table}: names no licences; its columns, between tabs and in UTF-8, are "
@@ -51,11 +51,14 @@ def export(run: Run, name: str | None = None) -> Path:
         name: of the prior; by default as the run was told.
 
     Raises:
-        RestorekitError: if there is no checkpoint.
+        RestorekitError: if there is no checkpoint, or it is none of the run's settings.
     """
     if not run.checkpoint.exists():
         raise RestorekitError(f"{run.folder}: has no checkpoint yet; train first")
     settings, saved, scores = run.settings, run.load("cpu"), run.last_scores()
+    with run.fitting():
+        shapes = {name: tuple(weight.shape) for name, weight in saved["averaged"].items()}
+        check_shapes(shapes, settings.network)
     everything = settings.as_dict()
     loading = ("network", "schedule", "parametrisation", "sigma_data")
     described: dict[str, Any] = {

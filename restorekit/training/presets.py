@@ -8,6 +8,7 @@ from typing import Any
 
 from ..engine.unet import UNetConfig
 from ..errors import RestorekitError
+from ..files import text
 from .settings import Settings, table
 
 if sys.version_info >= (3, 11):
@@ -68,8 +69,8 @@ def read(preset: str, file: Path | None, changes: dict[str, Any]) -> Settings:
     values = PRESETS[preset].as_dict()
     if file is not None:
         try:
-            overlay = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            overlay = tomllib.loads(text(file))
+        except (ValueError, RecursionError) as error:
             raise RestorekitError(f"{file}: {error}; expected a TOML file of settings") from error
         values["network"] |= table(overlay.pop("network", {}))
         values |= overlay
@@ -89,11 +90,11 @@ def parse_changes(changes: tuple[str, ...]) -> dict[str, Any]:
     """
     parsed: dict[str, Any] = {}
     for change in changes:
-        key, _, text = change.partition("=")
+        key, _, value = change.partition("=")
         try:
-            parsed[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except ValueError as error:
-            if not text.replace("_", "").isalnum():
+            parsed[key.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except (ValueError, RecursionError) as error:
+            if not value.replace("_", "").isalnum():
                 raise RestorekitError(f"--set {change}: write KEY=VALUE, as in batch=8") from error
-            parsed[key.strip()] = text  # a bare word, as in objective=hybrid
+            parsed[key.strip()] = value  # a bare word, as in objective=hybrid
     return parsed

@@ -7,18 +7,53 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import torch
 from filelock import FileLock, Timeout
+from msgspec import Meta
+from torch import Tensor
 
+from .. import state as gate
 from ..errors import RestorekitError
-from ..files import clear, make_folder, unwritable, write
+from ..files import clear, make_folder, opened, read, text, unwritable, write
 from .settings import Settings
 
 Report = Callable[[dict[str, Any]], None]
 REPORT_EVERY = 5.0  # seconds
 HARMLESS = ("accumulate", "compile")  # settings that a resumed run may change
+
+
+Count = Annotated[int, Meta(ge=0)]
+Row = dict[str, int | float]
+
+
+class Checkpoint(TypedDict):
+    """Where a run has come to.
+
+    Attributes:
+        network, averaged: the weights, and their average.
+        optimisers: the state of each.
+        step, elapsed: steps done, and seconds.
+        minutes: of its time budget, if it has one.
+        loss_sum, losses: of the steps since the last row of the log, and how many these are.
+        name: of the prior.
+        key, photos: of the photos: what they are, how many, and how many are held out.
+        started_from: name and hash of the weights that it began with, if it did.
+    """
+
+    network: dict[str, Any]
+    averaged: dict[str, Any]
+    optimisers: list[dict[str, Any]]
+    step: Count
+    elapsed: Annotated[float, Meta(ge=0, le=1e12)]
+    minutes: Annotated[float, Meta(gt=0, le=1e12)] | None
+    loss_sum: Any
+    losses: Count
+    name: str
+    key: str
+    photos: tuple[Count, Count]
+    started_from: str | None
 
 
 class Run:
@@ -40,19 +75,21 @@ class Run:
     def settings(self) -> Settings:
         """The settings it was started with. Raises RestorekitError if there are none."""
         file = self.folder / "settings.json"
+        remedy = "it holds no training run; take the folder of one, or a new one"
         try:
-            return Settings.from_dict(json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise RestorekitError(f"{self.folder}: holds no training run") from error
+            stored = text(file)
+        except RestorekitError as error:
+            raise RestorekitError(f"{self.folder}: {remedy}") from error
+        values = gate.from_json(stored, dict[str, Any], file, remedy)
+        try:
+            return Settings.from_dict(values)
+        except RestorekitError as error:
+            raise RestorekitError(f"{file}: {error}; {remedy}") from error
 
     def last_scores(self) -> dict[str, float]:
         """What the last validation found; nothing where there was none."""
-        found: dict[str, float] = {}
-        log = self.folder / "log.jsonl"
-        for line in log.read_text().splitlines() if log.exists() else ():
-            with contextlib.suppress(ValueError):
-                row = json.loads(line)
-                found = row if "psnr_25" in row else found
+        rows = rows_of(self.folder / "log.jsonl")
+        found = next((row for row in reversed(rows) if "psnr_25" in row), Row())
         return {key: value for key, value in found.items() if key != "step"}
 
     def own_among(self, photos: Path) -> Path:
@@ -105,23 +142,44 @@ class Run:
         text = json.dumps(settings.as_dict(), indent=2) + "\n"
         write(self.folder / "settings.json", text)
 
-    def save(self, state: dict[str, Any]) -> None:
+    def save(self, state: Checkpoint) -> None:
         """Replaces the checkpoint."""
         buffer = io.BytesIO()  # torch.save to a full disk would raise anything but OSError
         torch.save(state, buffer)
         write(self.checkpoint, buffer.getvalue())
 
-    def load(self, device: str) -> dict[str, Any]:
-        """The checkpoint. Raises RestorekitError if it cannot be read."""
+    def load(self, device: str) -> Checkpoint:
+        """The checkpoint. Raises RestorekitError if it cannot be read, or fits no schema."""
+        remedy = "delete it to start again"
         try:
-            state: dict[str, Any] = torch.load(
-                self.checkpoint, map_location=device, weights_only=True
-            )
+            with opened(self.checkpoint) as file:
+                stored = torch.load(file, map_location=device, weights_only=True)
         except Exception as error:  # a file can be wrong in every way
-            raise RestorekitError(
-                f"{self.checkpoint}: cannot be read; delete it to start again"
-            ) from error
+            raise RestorekitError(f"{self.checkpoint}: cannot be read; {remedy}") from error
+        state = gate.fitted(stored, Checkpoint, self.checkpoint, remedy)
+        weights = [*state["network"].values(), *state["averaged"].values(), state["loss_sum"]]
+        if not all(isinstance(w, Tensor) and w.isfinite().all() for w in weights):
+            raise RestorekitError(f"{self.checkpoint}: holds what are no finite weights; {remedy}")
         return state
+
+    @contextlib.contextmanager
+    def fitting(self) -> Iterator[None]:
+        """Raises RestorekitError where the checkpoint turns out to be of another network."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise RestorekitError(
+                f"{self.checkpoint}: does not fit the run's settings ({reason}); "
+                "delete it to start again"
+            ) from error
+
+
+def rows_of(log: Path) -> list[Row]:
+    """The rows of a log, each with its step; none where there is no log."""
+    if not log.exists():
+        return []
+    return [row for row in gate.rows_from(read(log), Row, log) if row.get("step", -1) >= 0]
 
 
 class Log:
@@ -136,15 +194,10 @@ class Log:
     def __init__(self, run: Run, step: int, report: Report | None = None) -> None:
         self.path = run.folder / "log.jsonl"
         self.last: dict[str, int] = {}
-        kept = []
-        if self.path.exists():
-            for line in self.path.read_text().splitlines():
-                with contextlib.suppress(ValueError):
-                    row = json.loads(line)
-                    if row["step"] <= step:
-                        kept.append(line + "\n")
-                        self.last |= dict.fromkeys(row, row["step"])
-        write(self.path, "".join(kept))
+        kept = [row for row in rows_of(self.path) if row["step"] <= step]
+        for row in kept:
+            self.last |= dict.fromkeys(row, int(row["step"]))
+        write(self.path, "".join(json.dumps(row) + "\n" for row in kept))
         self.file = open(self.path, "a")  # noqa: SIM115 - open for the whole run
         self.report = report
         self.board: Any = None

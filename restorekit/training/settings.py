@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,19 +16,27 @@ from ..errors import RestorekitError
 OPTIMISERS = ("muon", "adamw")
 
 NUMBER = (int, float)
-_COUNT = (int,), lambda value: value >= 1, "a whole number from 1 on"
-_POSITIVE = NUMBER, lambda value: 0 < value < math.inf, "above 0"
-_NATURAL = (int,), lambda value: value >= 0, "a whole number from 0 on"
-_WEIGHT = NUMBER, lambda value: 0 <= value < math.inf, "0 or more"
+
+
+def whole(least: int, most: int) -> tuple[Any, ...]:
+    return (int,), lambda value: least <= value <= most, f"a whole number from {least} to {most}"
+
+
+_POSITIVE = NUMBER, lambda value: 0 < value <= 1e6, "above 0 and at most 1e6"
+_RATE = NUMBER, lambda value: 0 < value <= 10, "above 0 and at most 10"
+_WEIGHT = NUMBER, lambda value: 0 <= value <= 1e6, "from 0 to 1e6"
 _SHARE = NUMBER, lambda value: 0 <= value <= 1, "from 0 to 1"
 _BELOW_1 = NUMBER, lambda value: 0 <= value < 1, "at least 0 and below 1"
 _FACTOR = NUMBER, lambda value: 0 < value <= 1, "above 0 and at most 1"
 _SWITCH = (bool,), lambda _: True, "true or false"
 # What each setting that is no name may be; of several numbers, each.
 BOUNDS: dict[str, tuple[tuple[type, ...], Callable[[Any], bool], str]] = {
-    **dict.fromkeys(("batch", "accumulate", "steps", "crop"), _COUNT),
-    **dict.fromkeys(("rate", "sigma_data", "noise"), _POSITIVE),
-    **dict.fromkeys(("warmup", "seed"), _NATURAL),
+    **dict.fromkeys(("batch", "accumulate", "crop"), whole(1, 65536)),
+    "steps": whole(1, 10**9),
+    "warmup": whole(0, 10**9),
+    "seed": whole(0, 2**63 - 1),
+    "rate": _RATE,
+    **dict.fromkeys(("sigma_data", "noise"), _POSITIVE),
     **dict.fromkeys(("weight_decay", "clip"), _WEIGHT),
     **dict.fromkeys(("grey", "faded", "real", "less", "shuffle", "jitter"), _SHARE),
     **dict.fromkeys(("held_out", "ema", "betas"), _BELOW_1),
@@ -142,7 +149,7 @@ class Settings:
             ("precision", self.precision, ("float32", "bfloat16")),
         )
         for name, value, choices in known:
-            if value not in choices:
+            if not isinstance(value, str) or value not in choices:
                 raise RestorekitError(f"{name} {value!r} is unknown; use {', '.join(choices)}")
         if self.objective in ("vlb", "hybrid") and not self.network.learned_variance:
             raise RestorekitError(f"objective {self.objective!r} needs learned_variance = true")

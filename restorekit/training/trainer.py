@@ -20,11 +20,12 @@ from ..engine.losses import OBJECTIVES
 from ..engine.schedule import SCHEDULES
 from ..engine.unet import UNet, UNetConfig
 from ..errors import RestorekitError
-from ..files import make_folder
+from ..files import make_folder, read
+from ..options import YEAR
 from . import augment, draws, export, validation
 from .data import Photos, to_unit
 from .muon import Muon
-from .run import REPORT_EVERY, Log, Report, Run
+from .run import REPORT_EVERY, Checkpoint, Log, Report, Run
 from .settings import Settings
 
 log = logging.getLogger(__name__)
@@ -76,13 +77,14 @@ def train(
     run = Run(folder)
     run.check(settings)
     own = run.own_among(data)
-    saved = run.load(device) if run.checkpoint.exists() else {}
+    check_times(minutes, save_every, validate_every)
+    saved = run.load(device) if run.checkpoint.exists() else None
     schedule = SCHEDULES[settings.schedule]()
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         network = UNet(settings.network).to(device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    started_from = saved.get("started_from")
+    started_from = saved["started_from"] if saved else None
     if init is not None and not saved:
         started_from = start_from(network, init, settings)
     photos = Photos.of(
@@ -98,10 +100,12 @@ def train(
     step, elapsed = 0, 0.0
     loss_sum, losses = torch.zeros((), device=device), 0  # of the steps since the last row
     if saved:
-        network.load_state_dict(saved["network"])
+        with run.fitting():
+            network.load_state_dict(saved["averaged"])  # which is of the same shapes
+            network.load_state_dict(saved["network"])
+            for optimiser, state in zip(optimisers, saved["optimisers"], strict=True):
+                optimiser.load_state_dict(state)
         averaged = saved["averaged"]
-        for optimiser, state in zip(optimisers, saved["optimisers"], strict=True):
-            optimiser.load_state_dict(state)
         step, elapsed = saved["step"], saved["elapsed"]
         loss_sum, losses = saved["loss_sum"], saved["losses"]
         minutes, name = minutes or saved["minutes"], name or saved["name"]
@@ -113,7 +117,7 @@ def train(
     def save(loss: Tensor) -> None:
         """Keeps what the step begins with, whose loss tells that it is sound."""
         check_finite((loss_sum + loss).item(), run, step)  # the last good checkpoint stays
-        state = {
+        state: Checkpoint = {
             "network": network.state_dict(),
             "averaged": averaged,
             "optimisers": [optimiser.state_dict() for optimiser in optimisers],
@@ -124,7 +128,7 @@ def train(
             "losses": losses,
             "name": name,
             "key": photos.key,
-            "photos": [photos.count, photos.count_held_out],
+            "photos": (photos.count, photos.count_held_out),
             "started_from": started_from,
         }
         run.save(state)
@@ -235,6 +239,15 @@ def train(
     return run.weights
 
 
+def check_times(minutes: float | None, save_every: float, validate_every: float) -> None:
+    """Raises RestorekitError for times that no clock reaches."""
+    for name, value in (("save_every", save_every), ("validate_every", validate_every)):
+        if not 0 <= value <= 60 * YEAR:
+            raise RestorekitError(f"{name} is {value} seconds; give 0 to {60 * YEAR}, a year")
+    if minutes is not None and not 0 < minutes <= YEAR:
+        raise RestorekitError(f"minutes is {minutes}; give above 0, and {YEAR} (a year) at most")
+
+
 def check_finite(loss: float, run: Run, step: int) -> None:
     """Raises RestorekitError where the training has blown up."""
     if not math.isfinite(loss):
@@ -278,13 +291,14 @@ def average(averaged: dict[str, Tensor], network: nn.Module, decay: float) -> No
 
 def start_from(network: UNet, init: Path, settings: Settings) -> str:
     """Copies the weights of a prior of the same making; returns its name and hash."""
+    network_of = priors.load(init).network.state_dict()
     described = priors.read_metadata(init)
     theirs = described | {"network": UNetConfig(**described["network"])}
     for name in ("network", "parametrisation", "sigma_data"):
         if theirs[name] != getattr(settings, name):
             raise RestorekitError(f"{init}: its {name} differs from the settings'; train anew")
-    network.load_state_dict(priors.load(init).network.state_dict())
-    digest = hashlib.sha256(init.read_bytes()).hexdigest()
+    network.load_state_dict(network_of)
+    digest = hashlib.sha256(read(init)).hexdigest()
     return f"{described.get('name', init.stem)} (sha256 {digest[:16]})"
 
 

@@ -26,12 +26,21 @@ from restorekit import cli, priors
 from restorekit.engine.unet import UNetConfig
 from restorekit.errors import RestorekitError
 from restorekit.files import whole
+from restorekit.training import trainer
 from restorekit.training.data import Photos
-from restorekit.training.run import Run
+from restorekit.training.run import Checkpoint, Run
 from restorekit.training.settings import Settings
 from restorekit.training.trainer import train
 
 from .tiny import TINY, command, losses_of
+
+
+def checkpoint(**changed: Any) -> Checkpoint:
+    """Of a network without weights."""
+    state: Any = dict.fromkeys(Checkpoint.__required_keys__)
+    state |= {"network": {}, "averaged": {}, "optimisers": [], "loss_sum": torch.zeros(())}
+    state |= {"step": 1, "elapsed": 1.0, "losses": 0, "name": "", "key": "", "photos": (1, 0)}
+    return {**state, **changed}
 
 
 class Killed(BaseException):
@@ -114,12 +123,13 @@ def test_kill_9_and_two_processes_give_the_same_losses(photos: Path, tmp_path: P
         assert step == too and shared == pytest.approx(loss, rel=2e-3)
 
 
-def test_a_run_that_blows_up_says_so_and_keeps_its_checkpoint(photos: Path, tmp_path: Path) -> None:
+def test_a_run_that_blows_up_says_so_and_keeps_its_checkpoint(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     train(TINY, photos, tmp_path / "run")
     before = (tmp_path / "run" / "checkpoint.pt").read_bytes()
-    wild = dataclasses.replace(TINY, rate=1e30)
-    run = Run(tmp_path / "run")
-    run.begin(wild)
+    monkeypatch.setattr(trainer, "rate_at", lambda *_: 1e30)
+    wild, run = TINY, Run(tmp_path / "run")
     with pytest.raises(RestorekitError, match="no number"):
         train(wild, photos, run.folder, minutes=1)
     assert run.checkpoint.read_bytes() == before
@@ -154,23 +164,24 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Run(tmp_path)
-    run.save({"step": 1})
+    whole_state = checkpoint()
+    run.save(whole_state)
 
     def full(file: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(RestorekitError, match=r"checkpoint\.pt: cannot be written \(No space"):
-        run.save({"step": 2})
+        run.save(checkpoint(step=2))
     monkeypatch.undo()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))  # full amid the file
     try:
         with pytest.raises(RestorekitError, match=r"checkpoint\.pt: cannot be written"):
-            run.save({"step": 2, "network": torch.zeros(10_000)})
+            run.save(checkpoint(step=2, network={"weight": torch.zeros(10_000)}))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert run.load("cpu") == {"step": 1}
+    assert run.load("cpu") == whole_state
     assert list(tmp_path.iterdir()) == [run.checkpoint], "nothing is left behind"
 
 
