@@ -47,9 +47,9 @@ def restore(
     Args:
         task: "denoise", "inpaint", "superres", "generate", or what a plugin adds.
         image: a NumPy array (H, W, 3), (H, W) or, with alpha, (H, W, 4), in any byte order; a
-            tensor (B, C, H, W); or the path of a file. uint8 and uint16 use their whole range; floats
-            are on [0, 1] and may exceed it, as unclipped noise does. None for a task that takes
-            no photo.
+            tensor (B, C, H, W); or the path of a file. uint8 and uint16 use their whole range;
+            floats are on [0, 1] and may exceed it, as unclipped noise does. None for a task that
+            takes no photo.
         mode, method, sampler, steps, prior, seed, device, precision, ensemble, tile: see `Choices`.
         output: where to write the restored file, if `image` is a path.
         overwrite: whether a file that is there already may be replaced.
