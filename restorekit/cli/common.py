@@ -28,7 +28,7 @@ class Tile(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, param: Any, ctx: Any) -> int | None:
         if value is None or isinstance(value, int) or value == "auto":
             return None if value == "auto" else value
-        if not value.isdecimal() or int(value) < 32:
+        if not value.isdecimal() or len(value) > 9 or int(value) < 32:
             self.fail(f"{value!r} is no tile; give auto, or at least 32 pixels", param, ctx)
         return int(value)
 
