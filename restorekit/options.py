@@ -18,7 +18,7 @@ class Number(click.FloatRange):
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
         number: float = super().convert(value, param, ctx)
         if not math.isfinite(number):
-            self.fail(f"{value!r} is not a finite number", param, ctx)
+            self.fail(f"{value!r} is no number to work with; give a finite number", param, ctx)
         return number
 
 

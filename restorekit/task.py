@@ -35,7 +35,7 @@ class Picture:
         pixels: (1, C, H, W) float32 on [-1, 1], C = 3 or 1; (1, 3, 0, 0) where a task takes no
             photo. Values may lie outside the range.
         alpha: (H, W) float32 on [0, 1], where the photo has it.
-        noise: the source of everything random about this photo.
+        noise: the source of everything random about this photo, by the last part of its name.
         name: its path within its folder, or its file's name.
         source: the file it was read from: its path, format and, for a JPEG, its coefficients
             (`source.coding()`). None for an array.

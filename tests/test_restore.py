@@ -140,7 +140,7 @@ EYE = np.eye(8) > 0
         ("denoise", CAT, {"prior": "magic"}, "'magic' is unknown; use photo"),
         ("denoise", CAT, {"mode": "magic"}, "'magic' is unknown; use fidelity or perceptual"),
         ("denoise", CAT, {"device": "magic"}, "'magic' is unknown; use auto, cpu"),
-        ("denoise", CAT, {"steps": 0}, "give at least 1"),
+        ("denoise", CAT, {"steps": 0}, "give 1 to 1000"),
         ("denoise", CAT, {"sigma": 25}, "25 is out of range"),  # for 25 / 255
         ("denoise", CAT, {"sigma": np.float64(-1)}, "out of range"),  # and no way around
         ("denoise", CAT, {"sigma": float("nan")}, "out of range"),
