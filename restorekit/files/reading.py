@@ -27,6 +27,8 @@ def opened(path: str | Path, limit: int | None = None) -> Iterator[BinaryIO]:
     Raises:
         RestorekitError: where there is none, it is something else, or too large.
     """
+    if not os.fspath(path):
+        raise RestorekitError("a file's name is empty; give the path of one")
     path = Path(path)
     try:
         # Without O_NONBLOCK, opening a pipe that nobody writes to would wait for ever.
