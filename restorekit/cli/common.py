@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ..restorer import Choices
 
 
-
 class FilePath(click.Path):
     """A path that is not empty, which Python would take for the current folder."""
 

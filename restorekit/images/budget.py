@@ -27,9 +27,7 @@ def allow(max_megapixels: float) -> None:
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, limit)
 
 
-def check(
-    size: tuple[int, int], kind: str, bits: int, length: int, max_megapixels: float
-) -> None:
+def check(size: tuple[int, int], kind: str, bits: int, length: int, max_megapixels: float) -> None:
     """Refuses a picture that is too large to be read.
 
     Args:

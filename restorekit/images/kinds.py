@@ -39,9 +39,10 @@ else:
     READ_ONLY = dict.fromkeys(HEIC, "HEIF")
 SUFFIXES: frozenset[str] = frozenset({**KINDS, **READ_ONLY})
 RAW = frozenset(
-    ".3fr .arw .cr2 .cr3 .dng .erf .kdc .mrw .nef .nrw .orf .pef .raf .raw .rw2 .sr2 .srw .x3f"
-    .split()
-)
+    f".{suffix}"
+    for suffix in ("3fr", "arw", "cr2", "cr3", "dng", "erf", "kdc", "mrw", "nef", "nrw", "orf",
+                   "pef", "raf", "raw", "rw2", "sr2", "srw", "x3f")
+)  # fmt: skip
 
 TAG = ExifTags.Base
 TEXTS = {TAG.ImageDescription, TAG.Make, TAG.Model, TAG.Software, TAG.DateTime, TAG.Artist,
