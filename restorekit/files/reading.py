@@ -23,7 +23,7 @@ def _unwaiting(path: str, flags: int) -> int:
 
 
 @contextlib.contextmanager
-def opened(path: str | Path, limit: int | None = None) -> Iterator[BinaryIO]:
+def opened(path: str | os.PathLike[str], limit: int | None = None) -> Iterator[BinaryIO]:
     """A regular file, open for reading bytes. A pipe or device is refused and never waited for.
 
     Args:

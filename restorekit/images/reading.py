@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -194,7 +194,7 @@ def _float_page(file: BinaryIO) -> tifffile.TiffPage | None:
         file.seek(0)
         page = tifffile.TiffFile(file).pages.first
         if np.dtype(page.dtype).kind == "f" and integrity.tiff_pages(file) == 1:
-            return cast(tifffile.TiffPage, page)
+            return page
     return None
 
 
