@@ -53,7 +53,7 @@ DECODERS = re.compile(
     rb"libpng |[A-Za-z0-9]*(TIFF|LZW|ZIP|JPEG|PackBits|Fax|LogL)\w*: |Corrupt JPEG|Premature end"
     rb"|Invalid SOS|Warning, |\.?/?\S*: (Warning, |Cannot |Read error|Not enough|Decoding)"
 )
-HARMLESS = re.compile(rb"Unknown field with tag|iCCP|sRGB|cHRM|gAMA")  # tags of other programs
+HARMLESS = re.compile(rb"Unknown field with tag|eXIf|iCCP|sRGB|cHRM|gAMA")  # told, or no loss
 
 _stderr = threading.Lock()
 
