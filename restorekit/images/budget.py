@@ -9,10 +9,10 @@ from PIL import Image, PngImagePlugin
 from .. import host
 from ..errors import RestorekitError
 
-# Bytes a pixel that reading takes at its peak, measured: the decoder's own and two copies
+# Bytes a pixel that reading takes at its peak, estimated: the decoder's own and two copies
 SHALLOW, DEEP, FLOAT = 24, 44, 64
 WEIGHTY = {"WEBP": 32, "AVIF": 32, "HEIF": 32}  # whose decoders hold the picture once more
-EMPTY = 100_000  # pixels that a byte may stand for; a blank photo has about 30,000
+EMPTY = 100_000  # pixels that a byte may stand for; only blank lossless WebPs go beyond
 SMALL = 16e6  # pixels, below which that does not matter
 PROFILE = 4 << 20  # bytes of a colour profile, which PNG's readers take
 
