@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import psutil
-
+from . import host
 from .errors import RestorekitError
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def free(device: torch.device) -> int:
 
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+    return host.free_memory()
 
 
 def tile_for(

@@ -507,9 +507,11 @@ def find_prior(name: str) -> Path:
     if name in offered:
         found: Path = offered[name]
         return found
+    if not name:
+        raise RestorekitError("the prior's name is empty; leave --prior out for the default")
     path = Path(name)
     with contextlib.suppress(OSError, ValueError):  # a name that no file can have
-        if name and (path / "prior.safetensors").exists():
+        if (path / "prior.safetensors").exists():
             return path / "prior.safetensors"
     if path.suffix or len(path.parts) > 1:
         return path

@@ -16,7 +16,17 @@ from ..task import Task
 if TYPE_CHECKING:
     from ..restorer import Choices
 
-PATH = click.Path(path_type=Path)
+
+class FilePath(click.Path):
+    """A path that is not empty, which Python would take for the current folder."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if value == "":
+            self.fail("it is empty; give a path", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = FilePath(path_type=Path)
 FLAG: dict[str, Any] = {"is_flag": True}
 
 

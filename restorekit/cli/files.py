@@ -178,6 +178,8 @@ def restore_files(
         runner = folder.Runner(shop, on_exists=on_exists, manifest=manifest, taken=plan.targets)
         jobs = [j for j in plan.jobs if not retry_failed or (manifest and manifest.failed(j))]
         if dry_run:
+            for line in () if quiet else plan.left_out:
+                click.echo(line, err=True)
             for problem in plan.problems:
                 click.echo(f"would fail: {problem}", err=True)
             for job in jobs:
@@ -199,6 +201,8 @@ def restore_files(
                 raise RestorekitError(outcome.failure) from outcome.error
             bar(outcome.megapixels, outcome.job.name, bool(outcome.failure))
     if plan.folder is not None:
+        for line in () if quiet else plan.left_out:
+            click.echo(line, err=True)
         tally.sum_up()
     if tally.failed:
         raise click.exceptions.Exit(SOME_FAILED)

@@ -8,7 +8,7 @@ import click
 
 from .. import plugins
 from ..errors import RestorekitError
-from ..files import write
+from ..files import text, write
 from .common import PATH, json_text
 
 UNSOUND = 4
@@ -82,7 +82,7 @@ def priors_show(name: str) -> None:
     path = find_prior(name)
     described = priors.read_metadata(path)
     card = path.with_suffix(".md")
-    click.echo(card.read_text(encoding="utf-8") if card.exists() else json_text(described))
+    click.echo(text(card) if card.exists() else json_text(described))
 
 
 @priors_group.command("bits")

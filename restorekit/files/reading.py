@@ -17,8 +17,13 @@ def unreadable(path: Path, why: str) -> RestorekitError:
     return RestorekitError(f"{path}: cannot be read ({why}); check the name and its permissions")
 
 
+def _unwaiting(path: str, flags: int) -> int:
+    """Opens at once, a pipe that nobody writes to as well."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 @contextlib.contextmanager
-def opened(path: str | Path, limit: int | None = None) -> Iterator[BinaryIO]:
+def opened(path: str | os.PathLike[str], limit: int | None = None) -> Iterator[BinaryIO]:
     """A regular file, open for reading bytes. A pipe or device is refused and never waited for.
 
     Args:
@@ -27,16 +32,15 @@ def opened(path: str | Path, limit: int | None = None) -> Iterator[BinaryIO]:
     Raises:
         RestorekitError: where there is none, it is something else, or too large.
     """
+    if not os.fspath(path):
+        raise RestorekitError("a file's name is empty; give the path of one")
     path = Path(path)
     try:
-        # Without O_NONBLOCK, opening a pipe that nobody writes to would wait for ever.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        file = open(path, "rb", opener=_unwaiting)  # noqa: SIM115 - closed below
     except (OSError, ValueError) as error:
         raise unreadable(path, getattr(error, "strerror", None) or str(error)) from error
-    with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
-            raise unreadable(path, "it is a folder")
+    with file:
+        status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise unreadable(path, "it is a pipe or a device, not a file")
         if limit is not None and status.st_size > limit:

@@ -15,6 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from .. import files
 from ..errors import RestorekitError
 from .plan import PRIVATE, Job
 
@@ -203,9 +204,9 @@ def digest(path: Path) -> str:
     """SHA-256 of a file's content; empty where it cannot be read."""
     sum_ = hashlib.sha256()
     try:
-        with open(path, "rb") as file:
+        with files.opened(path) as file:
             while block := file.read(1 << 20):
                 sum_.update(block)
-    except OSError:
+    except (RestorekitError, OSError):
         return ""
     return sum_.hexdigest()

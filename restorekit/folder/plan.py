@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from .. import images
 from ..errors import RestorekitError
+from .left_out import LeftOut
 
 PRIVATE = ".restorekit"  # what a run keeps in its output folder
 
@@ -69,6 +70,11 @@ class Selection:
     def renamed(self, target: Path) -> Path:
         return target.with_suffix(self.suffix) if self.suffix else target
 
+    def in_folder(self, target: Path) -> Path:
+        """The same for a folder's photos, where what is never written becomes a JPEG."""
+        read_only = not self.suffix and target.suffix.lower() in images.READ_ONLY
+        return target.with_suffix(".jpg") if read_only else self.renamed(target)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -79,12 +85,14 @@ class Plan:
         folder: the output folder, or None where a single file is written.
         problems: folders that could not be read, a message each.
         targets: where all photos will be written, those of other shards too.
+        left_out: what folders hold besides, a line for each kind.
     """
 
     jobs: list[Job]
     folder: Path | None = None
     problems: list[str] = field(default_factory=list)
     targets: frozenset[Path] = frozenset()
+    left_out: list[str] = field(default_factory=list)
 
 
 def plan(
@@ -104,6 +112,8 @@ def plan(
     for given in inputs:
         if not given.exists():
             raise RestorekitError(f"{given}: no such file; check the path")
+        if not (given.is_dir() or given.is_file()):
+            raise RestorekitError(f"{given}: is a pipe or a device; save it as a file first")
     if len(inputs) == 1 and not inputs[0].is_dir():
         if output.is_dir():
             raise RestorekitError(
@@ -118,15 +128,19 @@ def plan(
         raise RestorekitError(f"{output}: is a file; several photos need a folder as output")
     pairs: list[tuple[Path, str]] = []
     problems: list[str] = []
+    left_out = LeftOut()
     for given in inputs:
         if given.is_dir():
-            pairs += walk(given, output, problems)
+            pairs += walk(given, output, problems, left_out)
         else:
             pairs.append((given, given.name))
     if not pairs and not problems:
-        raise RestorekitError(f"{inputs[0]}: holds no photos; known are {known_suffixes()}")
+        raise RestorekitError(
+            f"{inputs[0]}: holds no photos; known are {known_suffixes()}"
+            + "".join(f"; {line}" for line in left_out.told())
+        )
     wanted = [
-        Job(source, selection.renamed(output / name), name, samples)
+        Job(source, selection.in_folder(output / name), name, samples)
         for source, name in pairs
         if selection.matches(name)
     ]
@@ -137,7 +151,7 @@ def plan(
     check(wanted, output)  # over all shards, which may run at the same time
     mine = [job for job in wanted if selection.in_shard(job.name)]
     targets = frozenset(target for job in wanted for target in job.targets)
-    return Plan(mine, output, problems, targets)
+    return Plan(mine, output, problems, targets, left_out.told())
 
 
 def known_suffixes() -> str:
@@ -145,10 +159,13 @@ def known_suffixes() -> str:
     return " ".join(sorted(images.SUFFIXES))
 
 
-def walk(folder: Path, output: Path, problems: list[str]) -> list[tuple[Path, str]]:
+def walk(
+    folder: Path, output: Path, problems: list[str], left_out: LeftOut
+) -> list[tuple[Path, str]]:
     """(file, path within the folder) of the photos below it, without those in the output folder.
 
-    Links to folders are not followed. Folders that cannot be read are told in `problems`.
+    Links to folders are not followed. Folders that cannot be read are told in `problems`, and
+    what is passed by is counted in `left_out`.
     """
     skipped = identity(output)
 
@@ -161,10 +178,13 @@ def walk(folder: Path, output: Path, problems: list[str]) -> list[tuple[Path, st
     for root, folders, files in os.walk(folder, onerror=unreadable):
         here = Path(root)
         folders[:] = sorted(d for d in folders if d != PRIVATE and identity(here / d) != skipped)
+        for name in folders:
+            if (here / name).is_symlink():
+                left_out.add("links to folders, which are not followed", here / name)
         found += [
             (here / name, (here / name).relative_to(folder).as_posix())
             for name in sorted(files)
-            if Path(name).suffix.lower() in images.SUFFIXES
+            if left_out.takes(here / name)
         ]
     return found
 

@@ -12,13 +12,16 @@ which shows the unrestored photo, EXIF's sides in pixels, which it may no longer
 (caption, keywords, credit), of which a note tells where a JPEG or a TIFF had some.
 """
 
-from .kinds import SUFFIXES
+from .kinds import HEIC, RAW, READ_ONLY, SUFFIXES
 from .photo import Photo
 from .reading import below, megapixels, read
 from .source import Coding, Component, Source
 from .writing import abandon, check_size, check_writable, write
 
 __all__ = [
+    "HEIC",
+    "RAW",
+    "READ_ONLY",
     "SUFFIXES",
     "Coding",
     "Component",

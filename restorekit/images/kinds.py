@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 from PIL import ExifTags, features
@@ -18,37 +21,80 @@ from ..errors import RestorekitError
 # What these libraries have to say reaches the user as a RestorekitError, or not at all.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-for _library in ("PIL", "tifffile"):
+for _library in ("PIL", "tifffile", "pillow_heif"):
     logging.getLogger(_library).setLevel(logging.CRITICAL)
 
 KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF",
          ".tiff": "TIFF", ".bmp": "BMP", ".avif": "AVIF"}  # fmt: skip
+READ_ONLY: dict[str, str] = {}
 if not features.check("avif"):
     del KINDS[".avif"]
-SUFFIXES: frozenset[str] = frozenset(KINDS)
+HEIC = (".heic", ".heif", ".hif")  # phones' photos, which are read where pillow-heif is there
+try:
+    import pillow_heif
+except ImportError:
+    pass
+else:
+    pillow_heif.register_heif_opener(thumbnails=False)
+    READ_ONLY = dict.fromkeys(HEIC, "HEIF")
+SUFFIXES: frozenset[str] = frozenset({**KINDS, **READ_ONLY})
+RAW = frozenset(
+    f".{suffix}"
+    for suffix in ("3fr", "arw", "cr2", "cr3", "dng", "erf", "kdc", "mrw", "nef", "nrw", "orf",
+                   "pef", "raf", "raw", "rw2", "sr2", "srw", "x3f")
+)  # fmt: skip
 
 TAG = ExifTags.Base
 TEXTS = {TAG.ImageDescription, TAG.Make, TAG.Model, TAG.Software, TAG.DateTime, TAG.Artist,
          TAG.Copyright}  # fmt: skip
 SIZES = {TAG.ImageWidth, TAG.ImageLength, TAG.ExifImageWidth, TAG.ExifImageHeight}
 
+DECODERS = re.compile(
+    rb"libpng |[A-Za-z0-9]*(TIFF|LZW|ZIP|JPEG|PackBits|Fax|LogL)\w*: |Corrupt JPEG|Premature end"
+    rb"|Invalid SOS|Warning, |\.?/?\S*: (Warning, |Cannot |Read error|Not enough|Decoding)"
+)
+HARMLESS = re.compile(rb"Unknown field with tag|eXIf|iCCP|sRGB|cHRM|gAMA")  # told, or no loss
+
 _stderr = threading.Lock()
 
 
+def unsupported(path: str | os.PathLike[str], head: bytes) -> str | None:
+    """What to say of a photo in a format that is known and not read here; None for any other."""
+    suffix = Path(path).suffix.lower()
+    if suffix in RAW:
+        what = "is a camera's RAW file, not yet a photo"
+        return f"{what}; develop it first, for instance with darktable, into a 16-bit TIFF"
+    heic = head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"heim", b"mif1", b"msf1")
+    if not READ_ONLY and (heic or suffix in HEIC):
+        return "is HEIC, as phones write it; pip install 'restorekit[heif]' to read it"
+    return None
+
+
 @contextlib.contextmanager
-def silence() -> Iterator[None]:
-    """Shuts file descriptor 2, where libtiff and libpng write past every handler of Python's."""
+def overheard() -> Iterator[list[str]]:
+    """What libtiff, libpng and libjpeg say on file descriptor 2, past every handler of Python's.
+
+    The list has a decoder's warnings when the block is over, and what others wrote meanwhile
+    goes on to where it was meant for.
+    """
+    heard: list[str] = []
     if sys.__stderr__ is None:  # started without one: 2 may be any file by now
-        yield
+        yield heard
         return
-    with _stderr, open(os.devnull, "wb") as nowhere:
+    with _stderr, tempfile.TemporaryFile() as aside:
         saved = os.dup(2)
-        os.dup2(nowhere.fileno(), 2)
+        os.dup2(aside.fileno(), 2)
         try:
-            yield
+            yield heard
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+            aside.seek(0)
+            for line in aside.read(1 << 20).splitlines(keepends=True):
+                if not DECODERS.match(line):
+                    os.write(2, line)
+                elif not HARMLESS.search(line):
+                    heard.append(" ".join(line.decode(errors="replace").split()))
 
 
 def reason(error: Exception) -> str:

@@ -6,19 +6,31 @@ import contextlib
 import io
 import os
 import re
-import sys
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
 import tifffile
-from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
+from .. import files
 from ..errors import RestorekitError
-from .kinds import KINDS, SIZES, SUFFIXES, TAG, TEXTS, error_of, reason, silence
+from . import budget, integrity
+from .kinds import (
+    KINDS,
+    READ_ONLY,
+    SIZES,
+    SUFFIXES,
+    TAG,
+    TEXTS,
+    error_of,
+    overheard,
+    reason,
+    unsupported,
+)
 from .photo import Photo
 from .source import Source
 
@@ -40,16 +52,27 @@ def read(path: str | os.PathLike[str], *, max_megapixels: float = 178) -> Photo:
     if not max_megapixels > 0:  # NaN is not
         what = f"cannot be held to {max_megapixels:g} megapixels; give a number above 0"
         raise error_of(path, what)
+    with files.opened(path) as file:
+        return _read(file, path, max_megapixels)
+
+
+def _read(file: BinaryIO, path: str | os.PathLike[str], max_megapixels: float) -> Photo:
     try:
-        with open(path, "rb") as file:
-            photo = _decode(file, max_megapixels)
+        head = file.read(16)
+        if not head:
+            raise RestorekitError("is empty (0 bytes); copy it again from its source")
+        if what := unsupported(path, head):
+            raise RestorekitError(what)
+        photo = _decode(file, max_megapixels)
         return replace(photo, source=replace(photo.source or Source(Path(path)), path=Path(path)))
     except Exception as error:  # decoders raise what they like on damaged bytes
         if isinstance(error, RestorekitError):
             what = str(error)
-        elif isinstance(error, Image.DecompressionBombError):
+        elif isinstance(error, Image.DecompressionBombError):  # Pillow's, while it opens
             remedy = "scale it down, or raise --max-megapixels where the command has it"
             what = f"has more than {max_megapixels:g} megapixels; {remedy}"
+        elif isinstance(error, MemoryError):
+            what = "does not fit into the memory that is free; close other programs"
         elif isinstance(error, UnidentifiedImageError):
             what = f"is damaged, or not an image; give one of {' '.join(KINDS)}"
         elif isinstance(error, OSError) and error.errno:
@@ -62,7 +85,7 @@ def read(path: str | os.PathLike[str], *, max_megapixels: float = 178) -> Photo:
 def megapixels(path: str | os.PathLike[str]) -> float:
     """The size of a picture by its header; 0 where that cannot be read."""
     try:
-        with open(path, "rb") as file:
+        with files.opened(path) as file:
             width, height = _open(file).size
     except Exception:  # `read` will say what is wrong
         return 0.0
@@ -70,19 +93,19 @@ def megapixels(path: str | os.PathLike[str]) -> float:
 
 
 def _decode(file: BinaryIO, max_megapixels: float) -> Photo:
-    if not file.read(1):
-        raise RestorekitError("is empty (0 bytes); copy it again from its source")
-    # Pillow refuses at twice its own limit, which makes way where the caller allows for more.
-    if Image.MAX_IMAGE_PIXELS is not None:
-        limit = int(min(max_megapixels * 5e5, sys.maxsize))
-        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, limit)
+    budget.allow(max_megapixels)
+    length = os.fstat(file.fileno()).st_size
     if (page := _float_page(file)) is not None:
-        return _decode_floats(file, page, max_megapixels)
+        size = (page.imagewidth, page.imagelength)
+        budget.check(size, "TIFF", 32, length, max_megapixels)
+        integrity.tiff(file)
+        return _decode_floats(file, page)
     image = _open(file)
-    if image.width * image.height > max_megapixels * 1e6:
-        raise Image.DecompressionBombError
-    if (frames := _frames(image)) > 1:
-        raise RestorekitError(f"holds {frames} pictures, not one; extract the one to be restored")
+    budget.check(image.size, image.format or "", 8, length, max_megapixels)
+    if (frames := _frames(image, file)) > 1:
+        many = f"more than {integrity.PAGES}" if frames > integrity.PAGES else str(frames)
+        raise RestorekitError(f"holds {many} pictures, not one; extract the one to be restored")
+    budget.check_profile(image.info.get("icc_profile"))
 
     tags = getattr(image, "tag_v2", {})
     if tags.get(TAG.NewSubfileType, 0) & 1:
@@ -91,6 +114,8 @@ def _decode(file: BinaryIO, max_megapixels: float) -> Photo:
     deep = ";16" in layout if image.format == "PNG" else 16 in tags.get(TAG.BitsPerSample, ())
     if image.mode in ("I", "F") or (image.mode.startswith("I;16") and not deep):
         raise RestorekitError("has samples of neither 8 nor 16 bits; save it with 16")
+    if deep:
+        budget.check(image.size, image.format or "", 16, length, max_megapixels)
     planes, premultiplied = tags.get(TAG.PlanarConfiguration) == 2, tags.get(338) == (1,)
     if deep and (planes or premultiplied or image.mode == "CMYK"):
         what = "has 16 bits in planes, CMYK or with premultiplied alpha"
@@ -98,10 +123,13 @@ def _decode(file: BinaryIO, max_megapixels: float) -> Photo:
     grey = image.mode in ("1", "L", "LA", "La", "I;16") or "LA;16" in layout
     mode = ("L" if grey else "RGB") + ("A" if image.has_transparency_data else "")
 
+    integrity.check(file, image.format or "", image.width * image.height)
     if image.format == "PNG":  # the checksums, which load() skips
         _open(file).verify()
     # Pillow decodes even what it cuts down, since it notices damage that OpenCV passes over.
-    with silence() if deep or image.format == "TIFF" else contextlib.nullcontext():
+    warned: list[str] = []
+    quiet = contextlib.nullcontext(warned)
+    with overheard() if deep or image.format == "TIFF" else quiet as warned:
         image.load()
         samples = _deep(file, mode) if deep else np.array(image.convert(mode))
     orientation, metadata, lost = _metadata(image.info, image.getexif, image.format == "TIFF")
@@ -118,7 +146,7 @@ def _decode(file: BinaryIO, max_megapixels: float) -> Photo:
     pixels = np.ascontiguousarray(samples[..., : 1 if grey else 3])
     alpha = np.ascontiguousarray(samples[..., -1]) if mode.endswith("A") else None
     dpi = _dpi(image.info.get("dpi", ()))
-    notes = (*_conversion(image), *lost, *_iptc(image.info, tags))
+    notes = (*_conversion(image), *lost, *_iptc(image.info, tags), *_told(warned))
     source = Source(kind=image.format or "", orientation=orientation)
     return Photo(pixels, alpha, metadata, dpi, _quality(image), notes, source)
 
@@ -129,7 +157,14 @@ def _conversion(image: ImageFile.ImageFile) -> tuple[str, ...]:
         return ("CMYK was converted to RGB, without a colour profile",)
     if image.mode in ("P", "PA"):
         return ("a palette was converted to RGB",)
+    if image.format == "HEIF" and image.info.get("bit_depth", 8) > 8:
+        return (f"its {image.info['bit_depth']} bits were read as 8",)
     return ()
+
+
+def _told(warned: list[str]) -> tuple[str, ...]:
+    """What a decoder had to say of a file that it decoded, once each."""
+    return tuple(f"the decoder warns: {line}" for line in dict.fromkeys(warned[:3]))
 
 
 def _iptc(info: Mapping[Any, Any], tags: Container[int]) -> tuple[str, ...]:
@@ -157,20 +192,18 @@ def _float_page(file: BinaryIO) -> tifffile.TiffPage | None:
         return None
     with contextlib.suppress(Exception):  # Pillow will say what is wrong
         file.seek(0)
-        pages = tifffile.TiffFile(file).pages
-        if len(pages) == 1 and np.dtype(pages[0].dtype).kind == "f":
-            return cast(tifffile.TiffPage, pages[0])
+        page = tifffile.TiffFile(file).pages.first
+        if np.dtype(page.dtype).kind == "f" and integrity.tiff_pages(file) == 1:
+            return page
     return None
 
 
-def _decode_floats(file: BinaryIO, page: tifffile.TiffPage, max_megapixels: float) -> Photo:
-    if page.imagewidth * page.imagelength > max_megapixels * 1e6:
-        raise Image.DecompressionBombError
+def _decode_floats(file: BinaryIO, page: tifffile.TiffPage) -> Photo:
     if page.planarconfig == 2 or 1 in page.extrasamples:
         what = "has floats in planes or with premultiplied alpha"
         raise RestorekitError(f"{what}; save it as plain RGB")
     file.seek(0)
-    with silence():  # OpenCV turns it upright
+    with overheard() as warned:  # OpenCV turns it upright
         read = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
     samples = np.atleast_3d(np.empty(0) if read is None else read)
     if samples.dtype != np.float32 or not samples.size or samples.shape[2] not in (1, 3, 4):
@@ -197,7 +230,7 @@ def _decode_floats(file: BinaryIO, page: tifffile.TiffPage, max_megapixels: floa
     _, metadata, lost = _metadata(info, exif, tiff=True)
     dpi = _dpi(map(dots, (TAG.XResolution, TAG.YResolution)))
     alpha = np.ascontiguousarray(samples[..., 3]) if samples.shape[2] == 4 else None
-    notes = (*lost, *_iptc(info, page.tags))
+    notes = (*lost, *_iptc(info, page.tags), *_told(warned))
     return Photo(np.ascontiguousarray(samples[..., :3]), alpha, metadata, dpi, notes=notes)
 
 
@@ -227,7 +260,7 @@ def _quality(image: ImageFile.ImageFile) -> int | None:
 def _open(file: BinaryIO) -> ImageFile.ImageFile:
     file.seek(0)
     try:
-        return Image.open(file, formats=sorted(set(KINDS.values())))
+        return Image.open(file, formats=sorted({*KINDS.values(), *READ_ONLY.values()}))
     except UnidentifiedImageError:
         dtype = None
         with contextlib.suppress(Exception):  # a sound TIFF that Pillow has no mode for?
@@ -239,14 +272,12 @@ def _open(file: BinaryIO) -> ImageFile.ImageFile:
         raise RestorekitError(f"{what}; save it as 8- or 16-bit RGB") from None
 
 
-def _frames(image: ImageFile.ImageFile) -> int:
+def _frames(image: ImageFile.ImageFile, file: BinaryIO) -> int:
     if image.format == "MPO":  # a phone's JPEG: previews or a depth map come after the photo
         return 1
+    if image.format == "TIFF":  # Pillow takes quadratic time to count
+        return integrity.tiff_pages(file)
     frames: int = getattr(image, "n_frames", 1)
-    if isinstance(image, TiffImagePlugin.TiffImageFile) and frames > 1:
-        for index in reversed(range(frames)):
-            image.seek(index)
-            frames -= image.tag_v2.get(TAG.NewSubfileType, 0) & 1  # a preview
     return frames
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import files
 from .kinds import error_of, reason
 
 
@@ -74,6 +75,8 @@ class Source:
         import jpeglib
 
         try:
+            with files.opened(self.path):  # that it still is a file
+                pass
             stored = jpeglib.read_dct(str(self.path))
             planes = [stored.Y, stored.Cb, stored.Cr] if stored.has_chrominance else [stored.Y]
             space = stored.jpeg_color_space.name
