@@ -109,14 +109,15 @@ def _path(source: Path, target: Path | None, overwrite: bool, run: Run) -> np.nd
     if target is not None:
         if target.exists() and target.samefile(source):
             raise RestorekitError(f"{target}: is the input itself; name another output")
-        if target.exists() and not overwrite:
+        if os.path.lexists(target) and not overwrite:
             raise RestorekitError(f"{target}: exists; name another output, or overwrite=True")
         images.check_writable(target, photo)
     result = run(photo.pixels, photo.alpha, source.name, photo.source)
     if target is None:
         pixels: np.ndarray = result.pixels
         return pixels
-    images.write(target, photo.with_pixels(result.pixels, alpha=result.alpha))
+    restored = photo.with_pixels(result.pixels, alpha=result.alpha)
+    images.write(target, restored, replace=overwrite)
     return target
 
 

@@ -9,7 +9,6 @@ import click
 
 MOST_STEPS = 1000  # of a sampler: the discrete chain has no more
 MOST_SAMPLES = 1000
-YEAR = 366 * 24 * 60  # minutes
 
 
 class Number(click.FloatRange):

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+YEAR = 366 * 24 * 60  # minutes: the longest that anything may be asked to take
+
 
 def peak_of(dtype: np.dtype | type) -> int:
     """The value of white in samples of a type."""

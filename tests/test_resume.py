@@ -42,17 +42,21 @@ def test_another_card_with_the_same_names_replaces_nothing(
 
 
 def test_a_run_killed_while_renaming_does_not_own_what_was_there() -> None:
-    """Its last row says what it was about to write, and that alone is its own."""
+    """Its last row says what it was about to write, by hash, and that alone is its own."""
     save("in/a.png")
     save("out/a.png", 50)
     kept = Path("out/a.png").read_bytes()
     assert run("denoise in -o out --sigma 9 --on-exists rename") == 0
     record = Path("out/.restorekit/1-of-1.jsonl")
     begun, _done = record.read_text().splitlines()
-    assert json.loads(begun)["writing"] == ["a-1.png"]
-    record.write_text(begun + "\n")
-    Path("out/a-1.png").write_bytes(b"half")
+    assert list(json.loads(begun)["writing"]) == ["a-1.png"]
+    record.write_text(begun + "\n")  # killed when the file had its name: it is written again
     assert run("denoise in -o out --sigma 9 --on-exists rename") == 0
+    assert not Path("out/a-2.png").exists()
+    record.write_text(begun + "\n")  # killed before, and somebody has put his own there since
+    Path("out/a-1.png").write_bytes(b"foreign")
+    assert run("denoise in -o out --sigma 9 --on-exists rename") == 0
+    assert Path("out/a-1.png").read_bytes() == b"foreign" and Path("out/a-2.png").exists()
     assert Path("out/a.png").read_bytes() == kept
 
 

@@ -6,12 +6,13 @@ import contextlib
 import dataclasses
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from .. import files
 from ..errors import RestorekitError
 from ..options import Number
 from ..progress import Bar, FolderBar, on_terminal
@@ -20,7 +21,7 @@ from .common import FLAG, PATH
 from .tally import Tally
 
 if TYPE_CHECKING:
-    from ..folder import Engine
+    from ..folder import Engine, Job
     from ..restorer import Choices
 
 SOME_FAILED = 3
@@ -164,17 +165,20 @@ def restore_files(
         choices = dataclasses.replace(choices, device="cpu")
     with contextlib.ExitStack() as stack:
         restorer = Restorer(task, choices, options)
-        manifest = None if plan.folder is None else folder.Manifest(plan.folder)
+        stack.enter_context(
+            files.guarded([*read_by(task, plan.jobs, options), restorer.prior_file])
+        )
+        manifest = None if plan.folder is None else folder.Manifest(plan.folder, task.name)
         if manifest and not dry_run:
             stack.enter_context(manifest.opened(selection.shard))
         rows = None
         if report is not None and not dry_run:
             rows = stack.enter_context(opened(report, selection.shard))
         tally = Tally(rows, quiet)
-        files = folder.Files(
+        how = folder.Files(
             quality, int(bit_depth) if bit_depth else None, strip_metadata, max_megapixels
         )
-        shop = folder.Workshop(restorer, options, files)
+        shop = folder.Workshop(restorer, options, how)
         runner = folder.Runner(shop, on_exists=on_exists, manifest=manifest, taken=plan.targets)
         jobs = [j for j in plan.jobs if not retry_failed or (manifest and manifest.failed(j))]
         if dry_run:
@@ -208,18 +212,24 @@ def restore_files(
         raise click.exceptions.Exit(SOME_FAILED)
 
 
-def opened(report: Path, shard: tuple[int, int]) -> TextIO:
+def read_by(task: Task, jobs: Sequence[Job], options: dict[str, Any]) -> Iterator[Path]:
+    """The files that a run reads: photos, masks and the like."""
+    for job in jobs:
+        if job.source is not None:
+            yield job.source
+            with contextlib.suppress(RestorekitError):  # which its photo will be told
+                yield from task.reads(job.name, **options)
+
+
+def opened(report: Path, shard: tuple[int, int]) -> BinaryIO:
     """A report's file; each shard has its own, photos.jsonl of the first: photos-1.jsonl.
 
     Raises:
-        RestorekitError: if it cannot be written.
+        RestorekitError: if it cannot be written, or something else is there.
     """
     if shard[1] > 1:
         report = report.with_stem(f"{report.stem}-{shard[0]}")
-    try:
-        return open(report, "w", encoding="utf-8")
-    except OSError as error:
-        raise RestorekitError(f"{report}: cannot be written ({error.strerror})") from error
+    return files.report(report)
 
 
 def engine_of(name: str, choices: Choices, workers: int | None) -> Engine:

@@ -8,7 +8,7 @@ import click
 
 from .. import plugins
 from ..errors import RestorekitError
-from ..files import text, write
+from ..files import text, write_report
 from .common import PATH, json_text
 
 UNSOUND = 4
@@ -172,7 +172,7 @@ def priors_check(
     if json_file is not None:
         report = {"prior": name, "safe": safe, "sound": sound, "limits": soundness.LIMITS}
         report |= {"rows": [row.as_dict() for row in rows]}
-        write(json_file, json_text(report) + "\n")
+        write_report(json_file, json_text(report) + "\n")
     if not sound:
         raise click.exceptions.Exit(UNSOUND)
 

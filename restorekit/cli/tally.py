@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -19,7 +19,7 @@ class Tally:
         quiet: print failures only.
     """
 
-    def __init__(self, report: TextIO | None, quiet: bool) -> None:
+    def __init__(self, report: BinaryIO | None, quiet: bool) -> None:
         self.report, self.quiet = report, quiet
         self.restored = self.skipped = self.failed = 0
 
@@ -64,5 +64,4 @@ class Tally:
 
     def _row(self, **row: Any) -> None:
         if self.report is not None:
-            self.report.write(json.dumps(row) + "\n")
-            self.report.flush()
+            self.report.write((json.dumps(row) + "\n").encode())

@@ -10,8 +10,9 @@ from pathlib import Path
 import click
 
 from ..errors import RestorekitError
-from ..options import YEAR, Number
+from ..options import Number
 from ..progress import TrainingBar
+from ..units import YEAR
 from .common import PATH
 
 

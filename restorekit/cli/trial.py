@@ -9,7 +9,7 @@ import click
 
 from .. import plugins
 from ..errors import RestorekitError
-from ..files import write
+from ..files import guarded, write_report
 from ..task import Task
 from .common import FLAG, PATH, choices_from, common_options, json_text
 
@@ -55,13 +55,15 @@ def trial_command(task: Task) -> click.Command:
         if not quiet:
             heads = "".join(f"{c:>{max(8, len(c) + 1)}}" for c in columns)
             click.echo(f"{'':24}{heads}{'s/MP':>9}")
-        report = benchmark(restorer, folder, values, each=None if quiet else each, **extra)
+        read = [path for path in folder.rglob("*") if path.is_file()]
+        with guarded([*read, restorer.prior_file]):
+            report = benchmark(restorer, folder, values, each=None if quiet else each, **extra)
+            if json_file is not None:
+                write_report(json_file, json_text(report) + "\n")
         mean = report["mean"]
         if not quiet:
             show("mean", mean, mean["seconds_per_megapixel"])
             click.echo(f"network evaluations (NFE) per photo: {report['nfe']}")
-        if json_file is not None:
-            write(json_file, json_text(report) + "\n")
 
     return click.Command(
         task.name, params=params, callback=command, help=f"Try on clean photos: {task.summary}"

@@ -1,6 +1,37 @@
 """The gates to the disk: whatever is read or written goes through here."""
 
 from .reading import opened, read, text
-from .writing import clear, make_folder, unwritable, whole, write
+from .writing import (
+    abandon,
+    appended,
+    check_target,
+    clear,
+    guarded,
+    make_folder,
+    publish,
+    report,
+    taken,
+    unwritable,
+    whole,
+    write,
+    write_report,
+)
 
-__all__ = ["clear", "make_folder", "opened", "read", "text", "unwritable", "whole", "write"]
+__all__ = [
+    "abandon",
+    "appended",
+    "check_target",
+    "clear",
+    "guarded",
+    "make_folder",
+    "opened",
+    "publish",
+    "read",
+    "report",
+    "taken",
+    "text",
+    "unwritable",
+    "whole",
+    "write",
+    "write_report",
+]

@@ -14,7 +14,7 @@ from ..errors import RestorekitError
 
 def unreadable(path: Path, why: str) -> RestorekitError:
     """What to raise where a file cannot be read."""
-    return RestorekitError(f"{path}: cannot be read ({why}); check the name and its permissions")
+    return RestorekitError(f"{path}: cannot be read ({why}); check its name and permissions")
 
 
 def _unwaiting(path: str, flags: int) -> int:

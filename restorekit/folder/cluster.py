@@ -75,23 +75,7 @@ class Sent:
             source=job.source and job.source.absolute(),
             target=job.target.absolute(),
         )
-        inside = [path and self.folder / path.name for path in self.loaded.targets]
-        return dataclasses.replace(self.loaded, job=job, targets=inside)
-
-    def arrived(self, outcome: Outcome) -> Outcome:
-        """A worker's outcome, its pictures moved to where they belong."""
-        targets = [path for path in self.loaded.targets if path]
-        for temporary, target in zip(outcome.written, targets, strict=True):
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                temporary.replace(target)
-            except OSError as error:
-                raise RestorekitError(
-                    f"{target}: cannot be written ({error.strerror}); write elsewhere"
-                ) from error
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()
-        return dataclasses.replace(outcome, job=self.loaded.job, written=tuple(targets))
+        return dataclasses.replace(self.loaded.within(self.folder), job=job)
 
 
 @dataclass(eq=False)
@@ -214,7 +198,10 @@ class Crew:
         return settled
 
     def _placed(self, job: Job, sent: Sent, outcome: Outcome) -> Outcome:
-        return self.runner.recorded(sent.loaded, lambda: sent.arrived(outcome))
+        placed = self.runner.published(sent.loaded, outcome)
+        with contextlib.suppress(OSError):
+            sent.folder.rmdir()
+        return placed
 
     def _replaced(self, worker: Hired) -> Iterator[Outcome]:
         """Hires another one, and says what has become of the photos that the dead one had."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
-from .. import images
+from .. import files, images
+from ..errors import RestorekitError
 from .plan import Job
 from .run import Runner
 from .work import HELD_MEGAPIXELS, Loaded, Outcome, Restored, attempt
@@ -40,8 +42,16 @@ def run(runner: Runner, jobs: Sequence[Job]) -> Generator[Outcome]:
     def finish(job: Job, restored: Restored | Outcome) -> Outcome:
         if isinstance(restored, Outcome):
             return restored
-        scratch = runner.manifest.scratch if runner.manifest else None
-        return runner.recorded(restored.loaded, lambda: runner.shop.write(restored, scratch))
+        if runner.manifest is None:
+            return runner.shop.write(restored)
+        loaded = restored.loaded
+        with runner.manifest.aside() as folder:  # until they are whole
+            aside = dataclasses.replace(restored, loaded=loaded.within(folder))
+            try:
+                outcome = runner.shop.write(aside)
+            except RestorekitError as error:
+                raise RestorekitError(renamed(str(error), aside.loaded, loaded)) from error
+            return runner.published(loaded, outcome)
 
     def restore(job: Job, loaded: Loaded | Outcome) -> Restored | Outcome:
         if isinstance(loaded, Outcome):
@@ -86,6 +96,13 @@ def run(runner: Runner, jobs: Sequence[Job]) -> Generator[Outcome]:
                 restorers.shutdown(cancel_futures=True)
                 writer.shutdown(cancel_futures=True)
             except KeyboardInterrupt:
-                images.abandon()
+                files.abandon()
                 os._exit(INTERRUPTED)  # a thread that is encoding cannot be stopped
             raise error
+
+
+def renamed(message: str, aside: Loaded, loaded: Loaded) -> str:
+    """A message about a file that was to become another, about that one."""
+    for part, target in zip(aside.targets, loaded.targets, strict=True):
+        message = message.replace(str(part), str(target)) if part else message
+    return message

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import itertools
 import json
 import os
+import re
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from filelock import FileLock, Timeout
 
 from .. import files
 from ..errors import RestorekitError
 from .plan import PRIVATE, Job
+from .records import BEGUN, DONE, FAILED, Fact, Row, fact, rows_of, size_of
 
-BEGUN, DONE, FAILED = "begun", "done", "failed"
 Shard = tuple[int, int]
 
 
@@ -27,22 +29,26 @@ class Manifest:
     """The record of an output folder.
 
     In `OUTPUT/.restorekit` every shard, I of N, has a file of its own, I-of-N.jsonl, to which it
-    alone appends; all of them are read. A row has a photo's name and source, when and in which
-    state it was (begun, done or failed), and its key. `writing` are the files that it had begun
-    to write, `written` those that it has; `outputs` are size and hash of all that it ever wrote;
-    `reason` is why it failed. A photo's last row counts; a line that a kill has torn does not.
+    alone appends; all of them are read. A photo's last row counts; a line that a kill has torn or
+    that is no row does not.
+
+    Args:
+        folder: the output folder.
+        task: that works there. What another one has written there is not its own.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, task: str = "") -> None:
         self.folder = folder
+        self.task = task
         self.private = folder / PRIVATE
         self.writing = threading.Lock()
+        self.asides = itertools.count()
         self.read()
 
     def read(self) -> None:
         """Takes in what all runs so far have recorded."""
         everything = [row for file in self.private.glob("*.jsonl") for row in rows_of(file)]
-        self.rows = {row["name"]: row for row in sorted(everything, key=lambda row: row["at"])}
+        self.rows = {row.name: row for row in sorted(everything, key=lambda row: row.at)}
 
     @contextlib.contextmanager
     def opened(self, shard: Shard = (1, 1)) -> Iterator[Manifest]:
@@ -60,8 +66,8 @@ class Manifest:
             shutil.rmtree(self.scratch, ignore_errors=True)  # what a killed run has left
             self.scratch.mkdir()
             path = self.private / f"{own}.jsonl"
-            self.torn = path.exists() and not path.read_bytes().endswith(b"\n")
-            self.file = open(path, "ab", buffering=0)  # noqa: SIM115 - open for the whole run
+            self.file = files.appended(path)
+            self.torn = not files.read(path).endswith(b"\n") and path.stat().st_size > 0
         except OSError as error:
             raise RestorekitError(
                 f"{self.folder}: cannot be written ({error.strerror}); choose another folder"
@@ -73,67 +79,87 @@ class Manifest:
             shutil.rmtree(self.scratch, ignore_errors=True)
             lock.release()
 
-    def finished(self, job: Job, key: str) -> bool:
-        """Whether its outputs are there, whole, made from the same photo in the same way."""
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[Path]:
+        """A folder for files that are not whole yet."""
+        folder = self.scratch / str(next(self.asides))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def finished(self, job: Job, key: str, thorough: bool = False) -> bool:
+        """Whether its outputs are there, whole, made from the same photo in the same way.
+
+        Args:
+            thorough: compare what is in them with the record, and not their sizes alone.
+        """
         row = self.rows.get(job.name)
-        return (
-            row is not None
-            and row["state"] == DONE
-            and row["key"] == key
-            and all(
-                size_of(self.folder / path) == row["outputs"][path]["bytes"]
-                for path in row["written"]
-            )
-        )
+        if row is None or row.state != DONE or row.key != key:
+            return False
+        for path in row.written:
+            known, there = row.outputs.get(path), self.folder / path
+            if known is None or size_of(there) != known.bytes:
+                return False
+            if thorough and not known.fits(there):
+                return False
+        return True
 
     def failed(self, job: Job) -> bool:
         """Whether it failed the last time."""
-        return self.rows.get(job.name, {}).get("state") == FAILED
+        row = self.rows.get(job.name)
+        return row is not None and row.state == FAILED
 
     def owns(self, job: Job, target: Path) -> bool:
         """Whether a file that is there is a run's own output, which may be replaced.
 
-        It is if nobody has changed it since, or if it was just being written; and if it was made
-        of the same file: another folder's photo of the same name is another photo.
+        It is if it is to the bit what a run of the same task wrote or was about to write, of the
+        same photo: another folder's of the same name is another photo.
         """
-        row, path = self.rows.get(job.name), self._within(target)
-        if row is None or row.get("source") != source_of(job):
-            return False
-        if row["state"] == BEGUN and path in row["writing"]:
-            return True  # half written, it may be
-        return path in row["outputs"] and row["outputs"][path]["sha256"] == digest(target)
+        row = self._own(job)
+        return row is not None and any(f.fits(target) for f in row.facts(self._within(target)))
 
-    def begin(self, job: Job, key: str, targets: Sequence[Path]) -> None:
-        """To be called before anything is written."""
-        self._append(job, BEGUN, key=key, writing=[self._within(p) for p in targets])
+    def begin(self, job: Job, key: str, parts: Mapping[Path, Path]) -> None:
+        """To be called before files get their names: what is to get which, {target: file}."""
+        writing = {self._within(target): fact(part) for target, part in parts.items()}
+        self._append(job, BEGUN, self._settled(job), key=key, writing=writing)
 
     def done(self, job: Job, key: str, written: Sequence[Path]) -> None:
-        outputs = self._facts(written)
-        self._append(job, DONE, outputs, key=key, written=list(outputs))
+        """To be called when they have them."""
+        self._append(
+            job, DONE, self._settled(job), key=key, written=[self._within(p) for p in written]
+        )
 
     def fail(self, job: Job, reason: str) -> None:
         """Keeps what it had written till then, and the row of another photo of the same name."""
-        before = self.rows.get(job.name, {})
-        if before.get("source", source_of(job)) != source_of(job):
-            return
-        begun = (self.folder / path for path in before.get("writing", ()))
-        written = self._facts(path for path in begun if path.exists())
-        self._append(job, FAILED, written, reason=reason)
+        row = self.rows.get(job.name)
+        if row is None or row.source == source_of(job):
+            self._append(job, FAILED, self._settled(job), reason=reason)
 
-    def _facts(self, paths: Iterable[Path]) -> dict[str, Any]:
-        return {self._within(p): {"bytes": size_of(p), "sha256": digest(p)} for p in paths}
+    def _own(self, job: Job) -> Row | None:
+        """The photo's row, if it is of the same photo and task."""
+        row = self.rows.get(job.name)
+        if row is None or row.source != source_of(job) or row.task not in ("", self.task):
+            return None
+        return row
+
+    def _settled(self, job: Job) -> dict[str, Fact]:
+        """All that was written for a photo, with what of the last files begun is there by now."""
+        row = self._own(job)
+        if row is None:
+            return {}
+        there = {path: f for path, f in row.begun.items() if f.fits(self.folder / path)}
+        return {**row.outputs, **there}
 
     def _within(self, target: Path) -> str:
         return target.relative_to(self.folder).as_posix()
 
-    def _append(
-        self, job: Job, state: str, outputs: Mapping[str, Any] | None = None, **more: Any
-    ) -> None:
-        source, before = source_of(job), self.rows.get(job.name, {})
-        earlier = before["outputs"] if before.get("source") == source else {}  # still its own
-        row = {"name": job.name, "source": source, "at": time.time(), "state": state, **more}
-        row["outputs"] = {**earlier, **(outputs or {})}
-        line = ("\n" * self.torn + json.dumps(row) + "\n").encode()
+    def _append(self, job: Job, state: Any, outputs: dict[str, Fact], **more: Any) -> None:
+        # Never before what is known of it, so that a clock that is behind loses nothing.
+        last = self.rows.get(job.name)
+        at = time.time() if last is None else max(time.time(), last.at)
+        row = Row(job.name, at, state, source_of(job), task=self.task, outputs=outputs, **more)
+        line = ("\n" * self.torn + json.dumps(msgspec.to_builtins(row)) + "\n").encode()
         with self.writing:
             try:
                 self.torn = self.file.write(line) < len(line)
@@ -158,8 +184,10 @@ def claim(private: Path, shard: Shard) -> FileLock:
         with FileLock(private / "claim"):  # one looks at a time
             mine.acquire(timeout=0)
             for path in private.glob("*-of-*.lock"):
-                first, _, second = path.stem.partition("-of-")
-                theirs = int(first), int(second)
+                numbers = re.fullmatch(r"(\d{1,9})-of-(\d{1,9})", path.stem)
+                if numbers is None:  # not ours
+                    continue
+                theirs = int(numbers[1]), int(numbers[2])
                 if theirs != shard and overlap(shard, theirs):
                     with FileLock(path).acquire(timeout=0):
                         pass  # nobody holds it
@@ -176,37 +204,6 @@ def overlap(a: Shard, b: Shard) -> bool:
     return a[1] != b[1] or a[0] == b[0]
 
 
-def rows_of(file: Path) -> Iterator[dict[str, Any]]:
-    """The whole rows of a manifest file, in order even where the clock was set back."""
-    latest = 0.0
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-        with contextlib.suppress(ValueError, TypeError, KeyError):
-            row = json.loads(line)
-            if {"name", "at", "state", "outputs"} <= set(row):
-                row["at"] = latest = max(latest, row["at"])
-                yield row
-
-
 def source_of(job: Job) -> str:
     """Which file it is, wherever the command is given."""
     return str(job.source.absolute()) if job.source else ""
-
-
-def size_of(path: Path) -> int | None:
-    """Bytes of a file; None where there is none."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file's content; empty where it cannot be read."""
-    sum_ = hashlib.sha256()
-    try:
-        with files.opened(path) as file:
-            while block := file.read(1 << 20):
-                sum_.update(block)
-    except (RestorekitError, OSError):
-        return ""
-    return sum_.hexdigest()

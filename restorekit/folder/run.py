@@ -6,16 +6,18 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Callable, Generator, Sequence, Set
 from pathlib import Path
 from typing import Protocol
 
 import click
 
-from .. import images
+from .. import files, images
 from ..errors import RestorekitError
-from .manifest import Manifest, digest
+from .manifest import Manifest
 from .plan import Job
+from .records import digest
 from .work import Loaded, Outcome, Workshop
 
 
@@ -27,23 +29,33 @@ class Engine(Protocol):
         ...
 
 
-def free_target(target: Path, on_exists: str, taken: Set[Path] = frozenset()) -> Path | None:
+def free_target(
+    target: Path,
+    on_exists: str,
+    taken: Set[Path] = frozenset(),
+    owned: Callable[[Path], bool] = lambda _: False,
+) -> Path | None:
     """Where to write, given what to do with an existing file; None to skip it.
 
     Args:
         taken: where other photos of the run will be written.
+        owned: whether a file that is there is the photo's own, from an earlier run.
 
     Raises:
         RestorekitError: if it exists and that is an error.
     """
-    if not target.exists() or on_exists == "overwrite":
+
+    def free(path: Path) -> bool:
+        return not os.path.lexists(path) or owned(path)
+
+    if on_exists == "overwrite" or free(target):
         return target
     if on_exists == "skip":
         return None
     if on_exists == "error":
-        raise RestorekitError(f"{target}: exists; use --on-exists overwrite, rename or skip")
+        raise files.taken(target)
     number = 1
-    while (other := target.with_stem(f"{target.stem}-{number}")).exists() or other in taken:
+    while (other := target.with_stem(f"{target.stem}-{number}")) in taken or not free(other):
         number += 1
     return other
 
@@ -103,28 +115,42 @@ class Runner:
         key = self.key(job) if self.manifest else ""
         if self.manifest and self.manifest.finished(job, key):
             return Outcome(job, notes=("done already, skipped",), skipped=True)
-        targets = [
-            target
-            if self.manifest and target.exists() and self.manifest.owns(job, target)
-            else free_target(target, self.on_exists, self.taken)
-            for target in job.targets
-        ]
+
+        def owned(path: Path) -> bool:
+            return self.manifest is not None and self.manifest.owns(job, path)
+
+        targets = [free_target(target, self.on_exists, self.taken, owned) for target in job.targets]
         self.taken.update(target for target in targets if target)
+        replaces = frozenset(t for t in targets if t and os.path.lexists(t))
         if not any(targets):
             return Outcome(job, notes=("exists, skipped",), skipped=True)
         images.check_writable(job.target)
         self.shop.files.check(job.target)
-        return Loaded(job, None, targets, key)
+        return Loaded(job, None, targets, key, replaces)
 
-    def recorded(self, loaded: Loaded, write: Callable[[], Outcome]) -> Outcome:
-        """Lets a job's pictures be written, and records it before and after."""
-        if self.manifest:
-            targets = [target for target in loaded.targets if target]
-            self.manifest.begin(loaded.job, loaded.key, targets)
-        outcome = write()
-        if self.manifest:
-            self.manifest.done(loaded.job, loaded.key, outcome.written)
-        return outcome
+    def published(self, loaded: Loaded, outcome: Outcome) -> Outcome:
+        """Gives a job's pictures, written and whole, their names; recorded before and after.
+
+        The record has their hashes before they have their names, so that a run that was killed
+        in between knows its own from what somebody else has put there.
+        """
+        assert self.manifest is not None
+        targets = [target for target in loaded.targets if target]
+        parts = dict(zip(targets, outcome.written, strict=True))
+        for target in targets:
+            files.check_target(target)
+        self.manifest.begin(loaded.job, loaded.key, parts)
+        for target, part in parts.items():
+            files.make_folder(target.parent)
+            replace = self.on_exists == "overwrite" or (
+                target in loaded.replaces and self.manifest.owns(loaded.job, target)
+            )
+            try:
+                files.publish(part, target, replace)
+            except OSError as error:
+                raise files.unwritable(target, error) from error
+        self.manifest.done(loaded.job, loaded.key, targets)
+        return dataclasses.replace(outcome, job=loaded.job, written=tuple(targets))
 
     def key(self, job: Job) -> str:
         """Of a photo's content and all that decides what becomes of it."""
@@ -137,7 +163,7 @@ class Runner:
 
 def fingerprint(shop: Workshop) -> str:
     """Of the settings and the weights. What lies at paths among them, a key has by content."""
-    restorer, options, files = shop.restorer, shop.options, shop.files
+    restorer, options, how = shop.restorer, shop.options, shop.files
     paths = {option.name for option in restorer.task.options if isinstance(option.type, click.Path)}
     settings = {
         "task": restorer.task.name,
@@ -148,7 +174,7 @@ def fingerprint(shop: Workshop) -> str:
         "ensemble": restorer.ensemble,
         "window": restorer.tile if restorer.prior.halo is None else None,  # tiles change nothing
         "precision": str(restorer.prior.precision),
-        "files": [files.quality, files.bit_depth, files.strip_metadata],
+        "files": [how.quality, how.bit_depth, how.strip_metadata],
         "prior": digest(restorer.prior_file),
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

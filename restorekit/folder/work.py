@@ -68,12 +68,23 @@ class Files:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A decoded photo (None: made from nothing), where its pictures go, and its key."""
+    """A decoded photo (None: made from nothing), where its pictures go, and its key.
+
+    Of the targets, those in `replaces` were there already and may be replaced.
+    """
 
     job: Job
     photo: images.Photo | None
     targets: list[Path | None]
     key: str
+    replaces: frozenset[Path] = frozenset()
+
+    def within(self, folder: Path) -> Loaded:
+        """The same with its pictures in a folder of its own, under names that are never long."""
+        inside = [
+            path and folder / f"{number}{path.suffix}" for number, path in enumerate(self.targets)
+        ]
+        return dataclasses.replace(self, targets=inside)
 
 
 @dataclass(frozen=True)
@@ -149,14 +160,15 @@ class Workshop:
             results.append(result)
         return Restored(loaded, results)
 
-    def write(self, restored: Restored, scratch: Path | None = None) -> Outcome:
-        """Encodes and writes every picture, in the folder `scratch` until it is whole."""
+    def write(self, restored: Restored) -> Outcome:
+        """Encodes and writes every picture."""
         loaded, results = restored.loaded, restored.results
         photo = loaded.photo or images.Photo(results[0].pixels)
         written = []
         for target, picture in pictures_of(loaded.targets, photo, results):
             picture = self.files.prepared(picture)
-            images.write(target, picture, quality=self.files.quality, scratch=scratch)
+            replace = target in loaded.replaces
+            images.write(target, picture, quality=self.files.quality, replace=replace)
             written.append(target)
         height, width = results[0].pixels.shape[:2]
         return Outcome(

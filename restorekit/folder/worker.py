@@ -17,8 +17,8 @@ from .. import plugins
 from ..errors import RestorekitError
 from ..restorer import Choices, Restorer
 from ..task import Task
-from .manifest import digest
 from .plan import Job
+from .records import digest
 from .work import Files, Loaded, Outcome, Workshop, attempt
 
 

@@ -16,7 +16,7 @@ from .kinds import HEIC, RAW, READ_ONLY, SUFFIXES
 from .photo import Photo
 from .reading import below, megapixels, read
 from .source import Coding, Component, Source
-from .writing import abandon, check_size, check_writable, write
+from .writing import check_size, check_writable, write
 
 __all__ = [
     "HEIC",
@@ -27,7 +27,6 @@ __all__ = [
     "Component",
     "Photo",
     "Source",
-    "abandon",
     "below",
     "check_size",
     "check_writable",

@@ -51,7 +51,8 @@ SIZES = {TAG.ImageWidth, TAG.ImageLength, TAG.ExifImageWidth, TAG.ExifImageHeigh
 
 DECODERS = re.compile(
     rb"libpng |[A-Za-z0-9]*(TIFF|LZW|ZIP|JPEG|PackBits|Fax|LogL)\w*: |Corrupt JPEG|Premature end"
-    rb"|Invalid SOS|Warning, |\.?/?\S*: (Warning, |Cannot |Read error|Not enough|Decoding)"
+    rb"|Invalid SOS|tempfile\.tif: |Warning, "
+    rb"|\.?/?\S*: (Warning, |Cannot |Read error|Not enough|Decoding)"
 )
 HARMLESS = re.compile(rb"Unknown field with tag|eXIf|iCCP|sRGB|cHRM|gAMA")  # told, or no loss
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import io
 import logging
 import os
-import secrets
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +18,14 @@ import tifffile
 from PIL import Image
 from PIL.PngImagePlugin import putchunk
 
+from .. import files
+from ..errors import RestorekitError
 from .kinds import KINDS, TEXTS, error_of, reason
 from .photo import Photo
 
 log = logging.getLogger(__name__)
 
 LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536}
-_unfinished: set[Path] = set()  # temporary files of writes that are going on
-
 SEGMENT = 65500  # bytes of EXIF or XMP that fit into a JPEG
 
 
@@ -73,7 +71,7 @@ def write(
     photo: Photo,
     *,
     quality: int | None = None,
-    scratch: Path | None = None,
+    replace: bool = True,
 ) -> None:
     """Writes a photo, whole or not at all, in the format its suffix names; makes its folder.
 
@@ -84,39 +82,24 @@ def write(
 
     Args:
         quality: 1 to 100; by default that of the JPEG it came from, for JPEGs, and 95 else.
-        scratch: the folder of the file until it is whole, its own by default.
+        replace: whether a file that is there already gives way.
 
     Raises:
         RestorekitError: if it cannot be written; then nothing is left behind.
     """
     check_writable(path, photo)
-    # Not tempfile: its files are private to the user, where a photo should follow the umask.
     path = Path(path)
-    temporary = (scratch or path.parent) / f".{secrets.token_hex(8)}.part"
-    _unfinished.add(temporary)
+    files.check_target(path)
     try:
         kind = KINDS[path.suffix.lower()]
         data = encode(_fitting(photo, path) if kind == "JPEG" else photo, kind, quality)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # before its name says that it is whole
-        temporary.replace(path)
+        files.make_folder(path.parent)
+        files.write(path, data, replace)
+    except RestorekitError:
+        raise
     except Exception as error:
         what = f"cannot be written ({reason(error)}); check the free space, or write elsewhere"
         raise error_of(path, what) from error
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            temporary.unlink(missing_ok=True)
-        _unfinished.discard(temporary)
-
-
-def abandon() -> None:
-    """Deletes what other threads have not finished writing, for a process about to end."""
-    for temporary in tuple(_unfinished):
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _fitting(photo: Photo, path: Path) -> Photo:
@@ -125,7 +108,9 @@ def _fitting(photo: Photo, path: Path) -> Photo:
     for key in sorted(long):
         what = f"more than 64 kB of {key.upper()} do not fit into a JPEG and were left out"
         log.warning("%s", error_of(path, f"{what}; write .png to keep them"))
-    return replace(photo, metadata=tuple((k, v) for k, v in photo.metadata if k not in long))
+    return dataclasses.replace(
+        photo, metadata=tuple((k, v) for k, v in photo.metadata if k not in long)
+    )
 
 
 def encode(photo: Photo, kind: str, quality: int | None) -> bytes:

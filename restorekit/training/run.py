@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
@@ -22,7 +23,15 @@ from .settings import Settings
 Report = Callable[[dict[str, Any]], None]
 REPORT_EVERY = 5.0  # seconds
 HARMLESS = ("accumulate", "compile")  # settings that a resumed run may change
-
+MARK = ".restorekit-run"  # says that what lies beside it is a run's
+OWN = (
+    "settings.json",
+    "log.jsonl",
+    "prior.safetensors",
+    "prior.md",
+    "prior-attribution.tsv",
+    "pictures",
+)
 
 Count = Annotated[int, Meta(ge=0)]
 Row = dict[str, int | float]
@@ -112,6 +121,7 @@ class Run:
     def alone(self) -> Iterator[None]:
         """Raises RestorekitError if another training is at work on the run, or if none can be."""
         make_folder(self.folder)
+        self._claim()
         lock = self.folder / "lock"
         try:
             held = FileLock(lock, timeout=0).acquire()
@@ -123,6 +133,19 @@ class Run:
             raise unwritable(lock, error) from error
         with held:
             yield
+
+    def _claim(self) -> None:
+        """Marks the folder as a run's. Raises RestorekitError if it holds what another made."""
+        mark = self.folder / MARK
+        if mark.exists():
+            return
+        if not self.checkpoint.exists():  # which runs of before the mark have
+            for name in OWN:
+                if os.path.lexists(self.folder / name):
+                    raise RestorekitError(
+                        f"{self.folder / name}: is no training's; give the run a new folder"
+                    )
+        write(mark, "a training run of restorekit\n")
 
     def check(self, settings: Settings) -> None:
         """Raises RestorekitError if this is a run of other settings that has come anywhere."""

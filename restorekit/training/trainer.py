@@ -21,7 +21,7 @@ from ..engine.schedule import SCHEDULES
 from ..engine.unet import UNet, UNetConfig
 from ..errors import RestorekitError
 from ..files import make_folder, read
-from ..options import YEAR
+from ..units import YEAR
 from . import augment, draws, export, validation
 from .data import Photos, to_unit
 from .muon import Muon
