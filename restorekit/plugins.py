@@ -108,6 +108,11 @@ class Registry:
         """Everything of a kind, by name. The first plugin to claim a name keeps it."""
         return self._mapping(f"restorekit_{kind}s")
 
+    def version_of(self, task: str) -> str:
+        """The package that a task comes from, and its version."""
+        found = (p for p in self.plugins if task in p.tasks)
+        return next((f"{p.package} {p.version}" for p in found), "")
+
     def task(self, name: str) -> Task:
         """A task by its name. Raises RestorekitError if no plugin offers it."""
         if name not in self.tasks:

@@ -62,6 +62,9 @@ def folder_options() -> list[click.Option]:
             ["--retry-failed"], **FLAG, help="Only try again what failed in the last run."
         ),
         click.Option(
+            ["--verify"], **FLAG, help="Read what is done already, and make damaged files anew."
+        ),
+        click.Option(
             ["--engine"],
             type=click.Choice(["local", "ray"]),
             default="local",
@@ -142,6 +145,7 @@ def restore_files(
     shard: tuple[int, int] | None = None,
     dry_run: bool = False,
     retry_failed: bool = False,
+    verify: bool = False,
     report: Path | None = None,
     engine: str = "local",
     workers: int | None = None,
@@ -165,9 +169,8 @@ def restore_files(
         choices = dataclasses.replace(choices, device="cpu")
     with contextlib.ExitStack() as stack:
         restorer = Restorer(task, choices, options)
-        stack.enter_context(
-            files.guarded([*read_by(task, plan.jobs, options), restorer.prior_file])
-        )
+        read = [*read_by(task, plan.jobs, options), restorer.prior_file]
+        stack.enter_context(files.guarded(read))
         manifest = None if plan.folder is None else folder.Manifest(plan.folder, task.name)
         if manifest and not dry_run:
             stack.enter_context(manifest.opened(selection.shard))
@@ -179,7 +182,9 @@ def restore_files(
             quality, int(bit_depth) if bit_depth else None, strip_metadata, max_megapixels
         )
         shop = folder.Workshop(restorer, options, how)
-        runner = folder.Runner(shop, on_exists=on_exists, manifest=manifest, taken=plan.targets)
+        runner = folder.Runner(
+            shop, on_exists=on_exists, manifest=manifest, taken=plan.targets, verify=verify
+        )
         jobs = [j for j in plan.jobs if not retry_failed or (manifest and manifest.failed(j))]
         if dry_run:
             for line in () if quiet else plan.left_out:

@@ -155,9 +155,9 @@ class Manifest:
         return target.relative_to(self.folder).as_posix()
 
     def _append(self, job: Job, state: Any, outputs: dict[str, Fact], **more: Any) -> None:
-        # Never before what is known of it, so that a clock that is behind loses nothing.
+        # Later than what is known of it, so that a clock that is behind loses nothing.
         last = self.rows.get(job.name)
-        at = time.time() if last is None else max(time.time(), last.at)
+        at = time.time() if last is None else max(time.time(), last.at + 1e-3)
         row = Row(job.name, at, state, source_of(job), task=self.task, outputs=outputs, **more)
         line = ("\n" * self.torn + json.dumps(msgspec.to_builtins(row)) + "\n").encode()
         with self.writing:

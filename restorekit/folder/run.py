@@ -13,7 +13,7 @@ from typing import Protocol
 
 import click
 
-from .. import files, images
+from .. import __version__, files, images, plugins
 from ..errors import RestorekitError
 from .manifest import Manifest
 from .plan import Job
@@ -71,6 +71,7 @@ class Runner:
         on_exists: what to do about an output that is there and not the manifest's own.
         manifest: of the output folder; None where a single file is written.
         taken: where all photos are to be written, those of other shards too.
+        verify: compare finished outputs with the record to the bit, and not their sizes alone.
     """
 
     def __init__(
@@ -80,7 +81,9 @@ class Runner:
         on_exists: str = "error",
         manifest: Manifest | None = None,
         taken: Set[Path] = frozenset(),
+        verify: bool = False,
     ) -> None:
+        self.verify = verify
         self.shop = shop
         self.on_exists = on_exists
         self.manifest = manifest
@@ -113,7 +116,7 @@ class Runner:
     def open(self, job: Job) -> Loaded | Outcome:
         """Where a job's pictures go, before its photo is read; or why there is nothing to do."""
         key = self.key(job) if self.manifest else ""
-        if self.manifest and self.manifest.finished(job, key):
+        if self.manifest and self.manifest.finished(job, key, self.verify):
             return Outcome(job, notes=("done already, skipped",), skipped=True)
 
         def owned(path: Path) -> bool:
@@ -176,5 +179,6 @@ def fingerprint(shop: Workshop) -> str:
         "precision": str(restorer.prior.precision),
         "files": [how.quality, how.bit_depth, how.strip_metadata],
         "prior": digest(restorer.prior_file),
+        "versions": [__version__, plugins.registry().version_of(restorer.task.name)],
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
