@@ -75,10 +75,7 @@ def test_tiles_give_the_same_picture(task: str, options: dict[str, Any]) -> None
 def test_what_cannot_fit_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     from restorekit import memory
 
-    class Little:
-        available = 10**6
-
-    monkeypatch.setattr(memory.psutil, "virtual_memory", Little)
+    monkeypatch.setattr(memory, "free", lambda _: 10**6)
     with pytest.raises(RestorekitError, match=r"96 x 96 pixels need about .* GB are free"):
         restorekit.restore("denoise", CAT, sigma=LEVEL)
 

@@ -8,6 +8,7 @@ import click
 
 from .. import __version__
 from ..errors import RestorekitError
+from .common import shown
 from .reports import evaluate, list_plugins, priors_group
 from .tasks import TaskCommands, task_command
 from .training import train
@@ -55,6 +56,6 @@ def main(arguments: list[str] | None = None) -> int:
         message = " ".join(str(error).split())
         if not isinstance(error, RestorekitError):
             message = f"internal error: {type(error).__name__}: {message}; see --debug"
-        click.echo(f"restorekit: {message}", err=True)
+        click.echo(shown(f"restorekit: {message}"), err=True)
         return 1
     return code if isinstance(code, int) else 0

@@ -89,6 +89,12 @@ def common_options(task: Task) -> list[click.Parameter]:
     ]
 
 
+def shown(text: object) -> str:
+    """Text for a terminal, in which a file's name cannot hide control sequences."""
+    plain = click.format_filename(str(text))
+    return "".join(c if c.isprintable() or c == " " else f"\\x{ord(c):02x}" for c in plain)
+
+
 def json_text(value: Any) -> str:
     """Indented JSON, in which what is not finite (the PSNR of equals) is null."""
 

@@ -17,7 +17,7 @@ from ..errors import RestorekitError
 from ..options import Number
 from ..progress import Bar, FolderBar, on_terminal
 from ..task import Task
-from .common import FLAG, PATH
+from .common import FLAG, PATH, shown
 from .tally import Tally
 
 if TYPE_CHECKING:
@@ -120,9 +120,26 @@ def file_options() -> list[click.Option]:
     ]
 
 
+TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+
+
 def shard_of_process() -> tuple[int, int]:
-    """This process's, where torchrun started several; else the whole."""
-    return int(os.environ.get("RANK", 0)) + 1, int(os.environ.get("WORLD_SIZE", 1))
+    """This process's, where torchrun started several; else the whole.
+
+    Single variables of those names are anybody's, and mean nothing.
+
+    Raises:
+        RestorekitError: if they name no part.
+    """
+    given = os.environ
+    if "TORCHELASTIC_RUN_ID" not in given and not all(name in given for name in TORCHRUN):
+        return 1, 1
+    rank, size = given.get("RANK", "0"), given.get("WORLD_SIZE", "1")
+    if not (rank.isdecimal() and size.isdecimal() and int(rank) < int(size)):
+        raise RestorekitError(
+            f"RANK={rank} and WORLD_SIZE={size} name no part of a run; give --shard I/N"
+        )
+    return int(rank) + 1, int(size)
 
 
 def restore_files(
@@ -188,13 +205,16 @@ def restore_files(
         jobs = [j for j in plan.jobs if not retry_failed or (manifest and manifest.failed(j))]
         if dry_run:
             for line in () if quiet else plan.left_out:
-                click.echo(line, err=True)
+                click.echo(shown(line), err=True)
             for problem in plan.problems:
-                click.echo(f"would fail: {problem}", err=True)
+                click.echo(shown(f"would fail: {problem}"), err=True)
             for job in jobs:
                 for target, text in runner.preview(job):
-                    click.echo(click.format_filename(f"{job.source} -> {target}: {text}"))
+                    click.echo(shown(f"{job.source} -> {target}: {text}"))
             return
+        part, parts = selection.shard
+        if parts > 1 and not quiet:
+            click.echo(f"part {part} of {parts}: {len(jobs)} photos", err=True)
         bar = stack.enter_context(FolderBar(len(jobs), quiet or len(jobs) < 2))
         if len(jobs) == 1 and not quiet and on_terminal():
             steps = Bar(jobs[0].name)
@@ -211,8 +231,13 @@ def restore_files(
             bar(outcome.megapixels, outcome.job.name, bool(outcome.failure))
     if plan.folder is not None:
         for line in () if quiet else plan.left_out:
-            click.echo(line, err=True)
+            click.echo(shown(line), err=True)
         tally.sum_up()
+    if tally.skipped > tally.done and not tally.restored and not tally.failed:
+        click.echo("nothing was restored: other files are there already", err=True)
+        raise click.exceptions.Exit(SOME_FAILED)
+    if tally.broken:
+        raise RestorekitError(tally.broken)
     if tally.failed:
         raise click.exceptions.Exit(SOME_FAILED)
 

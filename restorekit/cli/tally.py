@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import sys
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
+
+from .common import shown
 
 if TYPE_CHECKING:
     from ..folder import Outcome
@@ -21,7 +26,8 @@ class Tally:
 
     def __init__(self, report: BinaryIO | None, quiet: bool) -> None:
         self.report, self.quiet = report, quiet
-        self.restored = self.skipped = self.failed = 0
+        self.restored = self.skipped = self.failed = self.done = 0
+        self.listening, self.broken = True, ""
 
     def __call__(self, outcome: Outcome, told: bool = True) -> None:
         """Prints what was written, and to the standard error why not.
@@ -31,13 +37,14 @@ class Tally:
         """
         state = "failed" if outcome.failure else "skipped" if outcome.skipped else "restored"
         setattr(self, state, getattr(self, state) + 1)
+        self.done += outcome.done
         if outcome.failure and told:
-            click.echo(f"failed: {outcome.failure}", err=True)
+            click.echo(shown(f"failed: {outcome.failure}"), err=True)
         elif not self.quiet:
             for note in outcome.notes:
-                click.echo(f"{outcome.job.name}: {note}", err=True)
+                click.echo(shown(f"{outcome.job.name}: {note}"), err=True)
             for path in outcome.written:
-                click.echo(click.format_filename(path))
+                self._print(shown(path))
         self._row(
             name=outcome.job.name,
             input=str(outcome.job.source),
@@ -53,7 +60,7 @@ class Tally:
     def unreadable(self, problem: str) -> None:
         """A folder whose photos are missing."""
         self.failed += 1
-        click.echo(f"failed: {problem}", err=True)
+        click.echo(shown(f"failed: {problem}"), err=True)
         self._row(name=problem.partition(":")[0], state="failed", reason=problem)
 
     def sum_up(self) -> None:
@@ -63,5 +70,21 @@ class Tally:
             click.echo(counts, err=True)
 
     def _row(self, **row: Any) -> None:
-        if self.report is not None:
+        if self.report is None:
+            return
+        try:
             self.report.write((json.dumps(row) + "\n").encode())
+        except OSError as error:  # the photos go on
+            self.report, self.broken = None, f"the report ended early ({error.strerror})"
+            click.echo(f"{self.broken}; the photos go on", err=True)
+
+    def _print(self, line: str) -> None:
+        """To the standard output, as long as somebody listens."""
+        if not self.listening:
+            return
+        try:
+            click.echo(line)
+        except (OSError, ValueError):
+            self.listening = False
+            with contextlib.suppress(OSError, ValueError):  # what is buffered would fail at the end
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

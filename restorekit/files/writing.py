@@ -63,7 +63,12 @@ def guarded(paths: Iterable[Path]) -> Iterator[None]:
 
 
 def check_target(path: Path) -> None:
-    """Raises RestorekitError where writing would replace what a run reads."""
+    """Raises RestorekitError where a name is too long, or is that of what a run reads."""
+    try:
+        path.lstat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise RestorekitError(f"{path}: this name is too long; choose a shorter one") from error
     which = identity(path)
     with _guarding:
         forbidden = which is not None and _guarded[which] > 0

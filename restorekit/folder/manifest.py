@@ -63,7 +63,8 @@ class Manifest:
             self.private.mkdir(parents=True, exist_ok=True)
             lock = claim(self.private, shard)
             self.read()  # what others have done since
-            shutil.rmtree(self.scratch, ignore_errors=True)  # what a killed run has left
+            for scratch in [self.scratch, *abandoned(self.private)]:
+                shutil.rmtree(scratch, ignore_errors=True)  # what a killed run has left
             self.scratch.mkdir()
             path = self.private / f"{own}.jsonl"
             self.file = files.appended(path)
@@ -197,6 +198,16 @@ def claim(private: Path, shard: Shard) -> FileLock:
             f"{private.parent}: another run is working there; wait for it, or choose another folder"
         ) from error
     return mine
+
+
+def abandoned(private: Path) -> Iterator[Path]:
+    """The folders of files being written that no living run has: of shards that were killed."""
+    for scratch in private.glob("*-of-*.part"):
+        with (
+            contextlib.suppress(Timeout, OSError),
+            FileLock(scratch.with_suffix(".lock")).acquire(timeout=0),
+        ):
+            yield scratch
 
 
 def overlap(a: Shard, b: Shard) -> bool:

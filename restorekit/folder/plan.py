@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
-from .. import images
+from .. import files, images
 from ..errors import RestorekitError
 from .left_out import LeftOut
 
@@ -119,6 +119,7 @@ def plan(
             raise RestorekitError(
                 f"{output}: is a folder; for one photo name a file, as {output / inputs[0].name}"
             )
+        check_format(output, selection.suffix)
         jobs = [Job(inputs[0], selection.renamed(output), inputs[0].name, samples)]
         check(jobs, None)
         return Plan(jobs)
@@ -154,6 +155,16 @@ def plan(
     return Plan(mine, output, problems, targets, left_out.told())
 
 
+def check_format(output: Path, suffix: str | None) -> None:
+    """Raises RestorekitError where a file's name says another format than --format."""
+    named = images.KINDS.get(output.suffix.lower())
+    if suffix and named and named != images.KINDS.get(suffix):
+        raise RestorekitError(
+            f"{output}: its name and --format {suffix[1:]} ask for two formats; "
+            f"name it {output.with_suffix(suffix).name}, or leave out --format"
+        )
+
+
 def known_suffixes() -> str:
     """For messages."""
     return " ".join(sorted(images.SUFFIXES))
@@ -167,7 +178,7 @@ def walk(
     Links to folders are not followed. Folders that cannot be read are told in `problems`, and
     what is passed by is counted in `left_out`.
     """
-    skipped = identity(output)
+    skipped = files.identity(output)
 
     def unreadable(error: OSError) -> None:
         problems.append(
@@ -175,39 +186,35 @@ def walk(
         )
 
     found: list[tuple[Path, str]] = []
-    for root, folders, files in os.walk(folder, onerror=unreadable):
+    for root, folders, names in os.walk(folder, onerror=unreadable):
         here = Path(root)
-        folders[:] = sorted(d for d in folders if d != PRIVATE and identity(here / d) != skipped)
+        folders[:] = sorted(
+            d for d in folders if d != PRIVATE and files.identity(here / d) != skipped
+        )
+        for name in [d for d in folders if (here / d / PRIVATE).is_dir()]:
+            folders.remove(name)  # restored again, its photos would multiply with every run
+            left_out.add("outputs of an earlier run, to be named themselves", here / name)
         for name in folders:
             if (here / name).is_symlink():
                 left_out.add("links to folders, which are not followed", here / name)
         found += [
             (here / name, (here / name).relative_to(folder).as_posix())
-            for name in sorted(files)
+            for name in sorted(names)
             if left_out.takes(here / name)
         ]
     return found
 
 
-def identity(path: Path) -> tuple[int, int] | None:
-    """Which file it is, under whatever name; None where there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
 def check(jobs: Sequence[Job], output: Path | None) -> None:
     """Raises RestorekitError where an original or another output would be overwritten."""
     # By identity, as a disk may take IMG.JPG and img.jpg for one.
-    sources = {identity(job.source) for job in jobs if job.source} - {None}
+    sources = {files.identity(job.source) for job in jobs if job.source} - {None}
     inside = None if output is None else os.path.realpath(output)
     takers: dict[str, Path | None] = {}
     for job in jobs:
         for target in job.targets:
             place = os.path.realpath(target)  # not resolve: it raises where links go in circles
-            if identity(target) in sources:
+            if files.identity(target) in sources:
                 raise RestorekitError(
                     f"{target}: is an input itself; name another output, originals are kept"
                 )

@@ -23,7 +23,7 @@ class Fact(msgspec.Struct, frozen=True):
 
     def fits(self, path: Path) -> bool:
         """Whether a file is, to the bit, what is known. A link never is: it is somebody's."""
-        return not path.is_symlink() and bool(self.sha256) and digest(path) == self.sha256
+        return bool(self.sha256) and digest(path) == self.sha256 and not path.is_symlink()
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -117,7 +117,10 @@ class Runner:
         """Where a job's pictures go, before its photo is read; or why there is nothing to do."""
         key = self.key(job) if self.manifest else ""
         if self.manifest and self.manifest.finished(job, key, self.verify):
-            return Outcome(job, notes=("done already, skipped",), skipped=True)
+            return Outcome(job, notes=("done already, skipped",), skipped=True, done=True)
+
+        for target in job.targets:
+            files.check_target(target)
 
         def owned(path: Path) -> bool:
             return self.manifest is not None and self.manifest.owns(job, path)

@@ -33,6 +33,7 @@ class Outcome:
     failure: str = ""
     error: Exception | None = None
     skipped: bool = False
+    done: bool = False  # already, by an earlier run
     megapixels: float = 0.0
     seconds: float = 0.0
     nfe: int = 0
@@ -187,9 +188,18 @@ def attempt(stage: Callable[..., Any], job: Job, *more: Any) -> Any:
         return stage(job, *more)
     except RestorekitError as error:
         return Outcome(job, failure=str(error), error=error)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "can't start new thread" not in str(error):
+            return _internal(job, error)
+        what = "not enough memory, or threads; close other programs, or restore fewer at a time"
+        return Outcome(job, failure=f"{job.source or job.target}: {what}", error=error)
     except Exception as error:  # a plugin's, say: the other photos are still wanted
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        return Outcome(job, failure=f"{job.name}: internal error: {what}", error=error)
+        return _internal(job, error)
+
+
+def _internal(job: Job, error: Exception) -> Outcome:
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return Outcome(job, failure=f"{job.name}: internal error: {what}", error=error)
 
 
 def pictures_of(

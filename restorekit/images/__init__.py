@@ -12,7 +12,7 @@ which shows the unrestored photo, EXIF's sides in pixels, which it may no longer
 (caption, keywords, credit), of which a note tells where a JPEG or a TIFF had some.
 """
 
-from .kinds import HEIC, RAW, READ_ONLY, SUFFIXES
+from .kinds import HEIC, KINDS, RAW, READ_ONLY, SUFFIXES
 from .photo import Photo
 from .reading import below, megapixels, read
 from .source import Coding, Component, Source
@@ -20,6 +20,7 @@ from .writing import check_size, check_writable, write
 
 __all__ = [
     "HEIC",
+    "KINDS",
     "RAW",
     "READ_ONLY",
     "SUFFIXES",
