@@ -91,6 +91,19 @@ def blurred(noise: Tensor, width: float) -> Tensor:
     return soft / kernel.square().sum().sqrt().to(soft)
 
 
+def softened(x: Tensor, luma_width: float, chroma_width: float) -> Tensor:
+    """A picture after Gaussian blurs of its luma and of its chroma, in pixels."""
+    from kornia.color import rgb_to_ycbcr, ycbcr_to_rgb
+    from kornia.filters import gaussian_blur2d
+
+    def soft(part: Tensor, width: float) -> Tensor:
+        side = 2 * int(3 * width + 1) + 1
+        return gaussian_blur2d(part, side, (width, width)) if width >= 0.2 else part
+
+    y, chroma = rgb_to_ycbcr(x.clamp(0, 1)).split([1, 2], dim=1)
+    return ycbcr_to_rgb(torch.cat([soft(y, luma_width), soft(chroma, chroma_width)], dim=1))
+
+
 def coloured(
     x: Tensor,
     sigma: float,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
 from pathlib import Path
 
@@ -16,9 +18,17 @@ def run(command: str) -> int:
 
 
 def tree(folder: str | Path) -> dict[str, bytes]:
-    """Every file below a folder, but a run's record: its name and what is in it."""
-    files = (p for p in Path(folder).rglob("*") if p.is_file() and ".restorekit" not in p.parts)
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
+    """Every file below a folder, but a run's record: its name and what is in it.
+
+    The run may be at work: what goes while it is looked at is not there.
+    """
+    found = {}
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != ".restorekit"]
+        for path in (Path(root, name) for name in files):
+            with contextlib.suppress(FileNotFoundError):
+                found[path.relative_to(folder).as_posix()] = path.read_bytes()
+    return found
 
 
 def save(path: str, pixels: np.ndarray, alpha: np.ndarray | None = None) -> None:

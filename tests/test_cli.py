@@ -189,7 +189,7 @@ def test_samples_that_exist_are_found_before_the_work(
 
 @pytest.mark.parametrize(
     ("policy", "code", "written"),
-    [("error", 1, ""), ("skip", 0, ""), ("overwrite", 0, "out.png"), ("rename", 0, "out-2.png")],
+    [("error", 1, ""), ("skip", 3, ""), ("overwrite", 0, "out.png"), ("rename", 0, "out-2.png")],
 )
 def test_on_exists(capfd: pytest.CaptureFixture[str], policy: str, code: int, written: str) -> None:
     save("in.png", CAT[:9, :9])

@@ -37,7 +37,7 @@ def test_another_card_with_the_same_names_replaces_nothing(
     assert "exists" in capfd.readouterr().err and Path("out/IMG_1.png").read_bytes() == first
     assert run("denoise card1 -o out --sigma 9") == 0  # what was refused has left no trace
     assert run("denoise card2 -o out --sigma 9 --on-exists rename") == 0
-    assert run("denoise card1 -o out --sigma 9 --on-exists skip") == 0
+    assert run("denoise card1 -o out --sigma 9 --on-exists skip") == 3
     assert Path("out/IMG_1.png").read_bytes() == first
 
 

@@ -19,12 +19,24 @@ from ..engine.noise import Noise
 MARGIN = 16  # pixels around a crop that it is photographed with
 COMPRESSED = 0.8  # share of crops that come as JPEGs
 COMPRESSED_ONLY = 0.5  # share of crops whose only fault is the file's
+SOFT = 0.5  # share of the noisy crops that are as soft as photos at their full size
 
 Part = Callable[[Tensor, np.random.Generator, Noise], Tensor]
 
 
 def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return math.exp(rng.uniform(math.log(low), math.log(high)))
+
+
+def as_taken(x: Tensor, rng: np.random.Generator) -> Tensor:
+    """A clean crop as soft as a camera's own pixels.
+
+    Lenses, demosaicing and small chroma leave a photo at its full size far softer than the reduced
+    ones that collections hold; a network that has seen only those keeps noise for detail.
+    """
+    if rng.random() < 0.4:
+        x = camera.resized(x, rng.uniform(1.2, 2.2)).clamp(0, 1)
+    return camera.softened(x, rng.uniform(0, 1.0), rng.uniform(0.3, 2.5))
 
 
 def by_sensor(x: Tensor, rng: np.random.Generator, noise: Noise) -> Tensor:
@@ -89,7 +101,7 @@ def photographed(
 
     Args:
         crop: (S, S, 3) uint8, S at least `side` + 2 MARGIN, so that edges and the place of a
-            JPEG's grid are those of larger pictures. Every third comes enlarged, both of them.
+            JPEG's grid are those of larger pictures. Many come softened or enlarged, both of them.
         side: of what is given back.
         rng, noise: every choice and every normal.
         jpegs: share of crops that are compressed.
@@ -101,6 +113,8 @@ def photographed(
     seen = x
     compress = rng.random() < jpegs
     if not (compress and rng.random() < COMPRESSED_ONLY):
+        if rng.random() < SOFT:
+            x = as_taken(x, rng)
         shares = [share for share, _ in SOURCES]
         part = SOURCES[int(rng.choice(len(SOURCES), p=shares))][1]
         seen = part(x, rng, noise)
