@@ -21,13 +21,16 @@ class GaussianPrior:
         schedule: the diffusion; the default chain if None.
     """
 
+    mapped = True  # it takes a time for every pixel
+
     def __init__(self, mean: Tensor, variance: float, schedule: Schedule | None = None) -> None:
         self.mean = mean
         self.prior_variance = variance
         self.schedule = schedule or linear()
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
-        alpha, sigma = (over(value, x_t) for value in self.schedule(t))
+        own = t[:, :1] if t.ndim == 4 else t
+        alpha, sigma = (over(value, x_t) for value in self.schedule(own))
         gain = self.prior_variance * alpha / (alpha**2 * self.prior_variance + sigma**2)
         mean = self.mean.to(x_t)
         return Prediction(mean + gain * (x_t - alpha * mean))

@@ -49,7 +49,7 @@ def batches(photos: Photos, size: int, jpegs: float, seed: int) -> Iterator[tupl
     def batch(step: int) -> tuple[Tensor, Tensor]:
         pairs = []
         for index in range(size):
-            crop, _ = photos.crop_of(step, index)
+            crop = photos.crop_of(step, index).x_0
             rng = np.random.default_rng((seed, step, index))
             pairs.append(photographed(crop, SIDE, rng, Noise(seed, f"{step} {index}"), jpegs))
         clean, seen = (torch.stack(part) for part in zip(*pairs, strict=True))

@@ -61,6 +61,8 @@ def exact_for(method: str, operator: str, sigma: float) -> bool:
         return operator == "nothing"
     if method == "replace":
         return operator == "mask" and sigma == 0
+    if method == "mapped":
+        return operator == "mask"
     if operator == "bicubic":
         return method in ("diffpir", "pigdm") or (method == "ddnm" and sigma == 0)
     # Outside a mask nothing was measured, which a scalar gain or variance cannot know of; but

@@ -186,6 +186,41 @@ def replace(prior: Denoiser, observation: Observation) -> Denoiser:
     return Conditioned(prior, correct)
 
 
+def mapped(prior: Denoiser, observation: Observation) -> Denoiser:
+    """E[x_0 | x_t, y] itself: the prior is told how noisy each pixel is, and the known are not.
+
+    x_t / alpha_t and y are two measurements of a known pixel, with the variances s^2 and sigma_y^2.
+    Together they are one of variance s^2 (1 - w), w = s^2 / (s^2 + sigma_y^2), and so the state of
+    a time of its own, 0 where there is no noise. A prior that takes a time for every pixel was
+    trained to answer just that (as RAD does for generation, Kim et al. 2025), and nothing is
+    approximated but by the network. Masks only, with white noise or a map of its deviations; of a
+    map that differs between channels the largest is told.
+    """
+    a, sigma = observation.operator, _deviations(observation, "mapped")
+    if not isinstance(a, Mask):
+        raise ValueError("the method 'mapped' needs a mask; use 'diffpir' or 'ddnm'")
+    if not getattr(prior, "mapped", False):
+        raise ValueError(
+            "the method 'mapped' needs a prior that takes a map, as photo-fill does; use that, "
+            "or --method diffpir --sampler snore --steps 8"
+        )
+    schedule, y, known = prior.schedule, observation.y, a.known
+    exact = isinstance(sigma, float | int) and sigma == 0
+
+    def correct(x_t: Tensor, t: Tensor, r2: float) -> Prediction:
+        s2 = max(float(schedule.noise_to_signal(t)) ** 2, 1e-12)
+        gain = known.to(x_t) * s2 / (s2 + sigma**2)
+        x = x_t / over(schedule(t)[0], x_t)
+        x = x + gain * (y - x)
+        ratio = (s2 * (1 - gain)).sqrt().amax(1, keepdim=True).expand(-1, 1, *x.shape[2:])
+        times = schedule.time_for(ratio)
+        told = times.amax((1, 2, 3), keepdim=True).expand_as(times)
+        p = prior(schedule(times)[0].to(x) * x, torch.cat([times, told], dim=1))
+        return Prediction(torch.where(known > 0, y, p.x_0), p.variance_fraction) if exact else p
+
+    return Conditioned(prior, correct)
+
+
 def _guided(
     prior: Denoiser, x_t: Tensor, t: Tensor, pull: Callable[[Tensor], Tensor]
 ) -> Prediction:
@@ -259,7 +294,7 @@ def _deviations(observation: Observation, method: str) -> float | Tensor:
     return sigma.to(observation.y) if isinstance(sigma, Tensor) else sigma
 
 
-for _method in (ddnm, diffpir, replace):
+for _method in (ddnm, diffpir, replace, mapped):
     _method.keeps_known = True  # type: ignore[attr-defined] # see `needed`
 
 METHODS: dict[str, Method] = {
@@ -267,6 +302,7 @@ METHODS: dict[str, Method] = {
     "ddnm": ddnm,
     "diffpir": diffpir,
     "replace": replace,
+    "mapped": mapped,
     "pigdm": pigdm,
     "dps": dps,
 }

@@ -33,7 +33,12 @@ class Denoiser(Protocol):
     schedule: Schedule
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
-        """x_t (B, C, H, W); t () or (1,) for one time shared by the batch, or (B,)."""
+        """x_t (B, C, H, W); t () or (1,) for one time shared by the batch, or (B,).
+
+        Some take a time for every pixel too, (B or 1, 1, H, W): x_t = alpha_t x_0 + sigma_t eps
+        with each pixel's own t, 0 where it is known. A second channel holds the latest time of the
+        whole picture, of which this may be a tile.
+        """
         ...
 
     def variance(self, t: Tensor) -> Tensor:
@@ -75,7 +80,8 @@ class NetworkDenoiser(nn.Module):
     """A network, a schedule and a parametrisation make a denoiser.
 
     The network sees x_t / alpha_t scaled to unit variance, and log(sigma_t / alpha_t), so that
-    the same weights serve every schedule.
+    the same weights serve every schedule. Of a time for every pixel it is told the noisiest one's,
+    and in a channel of its own the share of that noise which each pixel lacks.
 
     Args:
         network: (x, log_noise) -> out; with twice the channels where the variance is learned.
@@ -94,6 +100,7 @@ class NetworkDenoiser(nn.Module):
         turned: whether it was trained on pictures in quarter turns too, besides mirrored ones.
         bound: whether it was trained to take the level that it is told for an upper bound: there
             may be less noise, or none.
+        mapped: whether the network takes a time for every pixel.
     """
 
     def __init__(
@@ -111,6 +118,7 @@ class NetworkDenoiser(nn.Module):
         heard: tuple[float, float] = (0.0, math.inf),
         turned: bool = True,
         bound: bool = False,
+        mapped: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
@@ -120,24 +128,38 @@ class NetworkDenoiser(nn.Module):
         self.precision = precision
         self.halo, self.multiple, self.channels = halo, multiple, channels
         self.bytes_per_pixel, self.window = bytes_per_pixel, window
-        self.heard, self.turned, self.bound = heard, turned, bound
+        self.heard, self.turned, self.bound, self.mapped = heard, turned, bound, mapped
 
     def forward(self, x_t: Tensor, t: Tensor) -> Prediction:
-        ratio = self.schedule.noise_to_signal(t).clamp(min=1e-4).reshape(-1)
+        per_pixel = t.ndim == 4
+        if per_pixel and not self.mapped:
+            raise ValueError("this prior takes one time for all pixels; use one trained with maps")
+        ratio = self.schedule.noise_to_signal(t).clamp(min=1e-4)
+        alpha = self.schedule(t)[0]
+        if not per_pixel:
+            ratio, alpha = ratio.reshape(-1), alpha.reshape(-1)
+        told = ratio[:, -1].flatten(1).amax(1) if per_pixel else ratio
+        if per_pixel:
+            ratio, alpha = ratio[:, :1], alpha[:, :1]
         least, most = self.heard
-        s = over(ratio.clamp(min=least), x_t)
-        x = x_t / over(self.schedule(t)[0].reshape(-1), x_t)
-        log_noise = ratio.clamp(least, most).log().to(x_t.device, x_t.dtype)
+        s = over(ratio if per_pixel else ratio.clamp(min=least), x_t)
+        x = x_t / over(alpha, x_t)
+        log_noise = told.clamp(least, most).log().to(x_t.device, x_t.dtype)
+        seen = x / (s**2 + self.sigma_data**2).sqrt()
+        if self.mapped:
+            lacks = 1 - ratio / over(told, ratio) if per_pixel else ratio.new_zeros(1, 1, 1, 1)
+            lacks = lacks.to(seen).expand(len(seen), 1, *seen.shape[2:])
+            seen = torch.cat([seen, lacks], dim=1)
         reduced = self.precision != torch.float32
         with torch.autocast(x_t.device.type, self.precision, enabled=reduced):
-            out = self.network(x / (s**2 + self.sigma_data**2).sqrt(), log_noise).to(x_t.dtype)
+            out = self.network(seen, log_noise).to(x_t.dtype)
         fraction = None
         if out.shape[1] == 2 * x_t.shape[1]:
             out, fraction = out.chunk(2, dim=1)
             fraction = (fraction + 1) / 2
         x_0 = self.parametrise(out, x, s, self.sigma_data)
-        if (ratio < least).any():
-            x_0 = torch.lerp(x, x_0, over((ratio / least).clamp(max=1) ** 2, x_t))
+        if (told < least).any():
+            x_0 = torch.lerp(x, x_0, over((told / least).clamp(max=1) ** 2, x_t))
         return Prediction(x_0, fraction)
 
     def variance(self, t: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ Objective = Callable[[Denoiser, Tensor, Tensor, Tensor], Tensor]
 
 ROOT_BLOCK = 8  # pixels
 ROOT_FLOOR, ROOT_SLOPE = 1e-3, 0.05  # c of root_v at no noise, its growth with (sigma/alpha)^2
+QUIET = 1e-3  # noise-to-signal ratio of a pixel that counts as known
 HYBRID_WEIGHT = 1e-3  # lambda of improved DDPM eq. 16, for the bound as a sum over the steps
 
 
@@ -68,16 +69,29 @@ def root_v(denoiser: Denoiser, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
     Where the noise is low, x_t nearly determines a block's error, and weights that depend on x_t
     alone leave E[x_0 | x_t] the minimiser. Where it is high that no longer holds; c grows with
     it, and what remains is |v - v_theta|^2.
+
+    Of a time for every pixel, (B, 1, H, W), the noisiest counts, and pixels without noise do not.
     """
     schedule = denoiser.schedule
     _, prediction = _predict(denoiser, x_0, t, eps)
     r = schedule.noise_to_signal(t)
+    error = (x_0 - prediction.x_0).square().mean(1, keepdim=True)
+    noisy = None
+    if r.ndim == 4:
+        noisy = _blocks(over((r > QUIET).float(), error))
+        error = error * (r > QUIET).to(error)
+        r = r.amax((1, 2, 3))
     weight = v_weight(r, getattr(denoiser, "sigma_data", 1.0)).to(x_0)
     c = ROOT_FLOOR + ROOT_SLOPE * r.to(x_0) ** 2
-    error = (x_0 - prediction.x_0).square().mean(1, keepdim=True)
-    blocks = F.avg_pool2d(error, ROOT_BLOCK, ceil_mode=True, count_include_pad=False)
+    blocks = _blocks(error) if noisy is None else _blocks(error) / noisy.clamp(min=1e-6)
     roots = (1 + over(weight / c, blocks) * blocks).sqrt()
-    return 2 * (1 + c) * _mean(roots).log()
+    mean = _mean(roots) if noisy is None else _mean(roots * noisy) / _mean(noisy).clamp(min=1e-6)
+    return 2 * (1 + c) * mean.log()
+
+
+def _blocks(x: Tensor) -> Tensor:
+    """Means over blocks."""
+    return F.avg_pool2d(x, ROOT_BLOCK, ceil_mode=True, count_include_pad=False)
 
 
 def gaussian_kl(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tensor) -> Tensor:

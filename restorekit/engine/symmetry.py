@@ -50,7 +50,7 @@ class _Moved(Wrapper):
         self.moved = {motion: moved(motion) if moved else denoiser for motion in motions}
 
     def _asked(self, motion: Motion, x_t: Tensor, t: Tensor) -> Prediction:
-        p = self.moved[motion](motion(x_t), t)
+        p = self.moved[motion](motion(x_t), motion(t) if t.ndim == 4 else t)
         fraction = p.variance_fraction
         return Prediction(motion.back(p.x_0), None if fraction is None else motion.back(fraction))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
 import torch
@@ -15,6 +15,13 @@ from .regions import Box, regions
 from .wrappers import Wrapper, out_of_memory
 
 log = logging.getLogger(__name__)
+
+
+def _parts(x_t: Tensor, t: Tensor, where: Sequence[tuple[slice, ...]]) -> tuple[Tensor, Tensor]:
+    """Pieces of a state as one batch, and their times, where each pixel has its own."""
+    if t.ndim == 4:
+        t = torch.cat([t[piece].expand(len(x_t), -1, -1, -1) for piece in where])
+    return torch.cat([x_t[piece] for piece in where]), t
 
 
 class Tiled(Wrapper):
@@ -76,7 +83,7 @@ class Tiled(Wrapper):
         done, total = 0, sum(tile.area for tile in tiles)
         for batch in self._batches(tiles, whole):
             seen = [tile.grown(self.halo, whole) for tile in batch]
-            p = self.denoiser(torch.cat([x_t[box.slices] for box in seen]), t)
+            p = self.denoiser(*_parts(x_t, t, [box.slices for box in seen]))
             if p.variance_fraction is not None and self.regions is not None:
                 self.regions = None
                 return self._evaluate(x_t, t)
@@ -129,7 +136,8 @@ class Windowed(Wrapper):
         fraction: Tensor | None = None
         for rows in self._windows(height):
             for columns in self._windows(width):
-                p = self.denoiser(x_t[..., rows, columns], t)
+                part = slice(None), slice(None), rows, columns
+                p = self.denoiser(*_parts(x_t, t, [part]))
                 down, across = (self._ramp(s.stop - s.start) for s in (rows, columns))
                 weight = torch.outer(down, across).to(x_t)
                 x_0[..., rows, columns] += weight * p.x_0

@@ -29,6 +29,8 @@ class UNetConfig:
         channels: image channels.
         learned_variance: also give the fraction v of improved DDPM eq. 15, per value.
         embedding: width of the noise-level embedding.
+        mapped: a further input channel says where there is less noise than told (see
+            `NetworkDenoiser`).
     """
 
     widths: tuple[int, ...] = (32, 64, 128, 256)
@@ -40,9 +42,10 @@ class UNetConfig:
     channels: int = 3
     learned_variance: bool = False
     embedding: int = 128
+    mapped: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("norm", "learned_variance"):
+        for name in ("norm", "learned_variance", "mapped"):
             if type(getattr(self, name)) is not bool:
                 raise ValueError(f"{name} must be true or false")
         for name in ("widths", "attention"):  # lists when they come from JSON or TOML
@@ -249,7 +252,8 @@ class UNet(nn.Module):
     """A U-Net with additive skips, strided convolutions down and transposed ones up.
 
     Shape:
-        x (B, C, H, W) of any size, log_noise (B,), or (1,) for one level shared by the batch
+        x (B, C, H, W) of any size, C + 1 channels where it is told a map; log_noise (B,), or (1,)
+        for one level shared by the batch
         -> (B, C, H, W), or (B, 2 C, H, W) with a learned variance.
     """
 
@@ -257,8 +261,8 @@ class UNet(nn.Module):
         super().__init__()
         self.config = config
         widths, levels = config.widths, len(config.widths)
-        inside = config.channels * config.unshuffle**2
-        outside = inside * (2 if config.learned_variance else 1)
+        inside = (config.channels + config.mapped) * config.unshuffle**2
+        outside = config.channels * config.unshuffle**2 * (2 if config.learned_variance else 1)
         self.embed = NoiseEmbedding(config.embedding)
         self.stem = nn.Conv2d(inside, widths[0], 3, padding=1)
         self.down = nn.ModuleList(Stage(config, level) for level in range(levels))

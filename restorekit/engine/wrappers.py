@@ -25,6 +25,7 @@ class Wrapper:
     def __init__(self, denoiser: Denoiser) -> None:
         self.denoiser = denoiser
         self.schedule: Schedule = denoiser.schedule
+        self.mapped: bool = getattr(denoiser, "mapped", False)
 
     def variance(self, t: Tensor) -> Tensor:
         return self.denoiser.variance(t)
@@ -47,6 +48,7 @@ class Asked:
         """Whether both can be rows of one batch. Gradients are for the thread that asks alone."""
         a, b = self.x_t, other.x_t
         alike = (a.shape[1:], a.dtype, a.device) == (b.shape[1:], b.dtype, b.device)
+        alike = alike and (self.t.ndim == 4) == (other.t.ndim == 4)
         return alike and not (a.requires_grad or b.requires_grad)
 
 
@@ -93,7 +95,7 @@ class Shared(Wrapper):
     def _evaluate(self, batch: list[Asked]) -> list[Prediction]:
         if len(batch) > 1:
             x_t = torch.cat([a.x_t for a in batch])
-            t = torch.cat([a.t.reshape(-1).expand(len(a.x_t)) for a in batch])
+            t = torch.cat([_for_each(a.t, len(a.x_t)) for a in batch])
             try:
                 p = self.denoiser(x_t, t[:1] if (t == t[0]).all() else t)
             except RuntimeError as error:
@@ -108,6 +110,11 @@ class Shared(Wrapper):
                     Prediction(*pair) for pair in zip(p.x_0.split(rows), fractions, strict=True)
                 ]
         return [self.denoiser(a.x_t, a.t) for a in batch]
+
+
+def _for_each(t: Tensor, count: int) -> Tensor:
+    """Times for each picture of a batch, (B,) or (B, 1, H, W)."""
+    return t.expand(count, -1, -1, -1) if t.ndim == 4 else t.reshape(-1).expand(count)
 
 
 class Topped(Wrapper):
@@ -161,7 +168,7 @@ class Guarded(Wrapper):
         if not self.warned:
             log.warning("%s overflowed; evaluating again in float32", self.reduced)
             self.warned = True
-        again = self.exact(x_t[wrong], t.reshape(-1).expand(len(x_t)).to(wrong.device)[wrong])
+        again = self.exact(x_t[wrong], _for_each(t, len(x_t)).to(wrong.device)[wrong])
         p.x_0[wrong] = again.x_0
         if p.variance_fraction is not None and again.variance_fraction is not None:
             p.variance_fraction[wrong] = again.variance_fraction

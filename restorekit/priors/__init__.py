@@ -92,6 +92,7 @@ def load(
                 heard=(noise[0], noise[-1]),
                 turned=training.rotate,
                 bound=training.less > 0,
+                mapped=config.mapped,
             )
         except Exception as error:  # a file can be wrong in every way
             raise corrupt(path, error) from error

@@ -28,12 +28,15 @@ from .. import images, state
 from ..engine.noise import Noise
 from ..errors import RestorekitError
 from ..files import clear, make_folder, read, unwritable, whole, write
+from ..fill import telea
+from .holes import hole
 from .photographed import MARGIN, photographed
 from .run import REPORT_EVERY, Report
 from .settings import Settings
 
 log = logging.getLogger(__name__)
 
+GUESSED = 0.7  # share of the torn crops that have a first guess in their holes, and not noise
 PURE = 0.2  # share of the faded crops that are of pure colours
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # BT.601
 
@@ -71,16 +74,27 @@ class Batch(NamedTuple):
     Attributes:
         x_0: clean, uint8.
         faults: float32, what a camera or a file adds to pixels on [-1, 1]; 0 for all other crops.
-            None where no crop is photographed.
+            None where no crop is photographed or torn.
+        holes: (B, 1, crop, crop) bool, True where a crop is torn, and all over those that are not.
+            There the faults are those of a first guess, or 0. None where no crop is torn.
     """
 
     x_0: Tensor
     faults: Tensor | None = None
+    holes: Tensor | None = None
 
     def pinned(self) -> Batch:
         """In memory that a GPU can fetch while it computes."""
-        faults = None if self.faults is None else self.faults.pin_memory()
-        return Batch(self.x_0.pin_memory(), faults)
+        more = (None if part is None else part.pin_memory() for part in self[1:])
+        return Batch(self.x_0.pin_memory(), *more)
+
+
+class Crop(NamedTuple):
+    """One of a batch's: (crop, crop, 3) uint8, (3, crop, crop) float32, (crop, crop) bool."""
+
+    x_0: np.ndarray
+    faults: np.ndarray | None = None
+    hole: np.ndarray | None = None
 
 
 def decoded(files: list[Path], at_once: int = 8) -> Iterator[tuple[Path, np.ndarray]]:
@@ -208,7 +222,7 @@ class Photos:
     Args:
         folder, cache, without, report: see `build_cache`.
         crop: side of the crops, pixels.
-        scales, held_out, grey, faded, real, rotate, seed: see `Settings`.
+        scales, held_out, grey, faded, real, holes, rotate, seed: see `Settings`.
 
     Attributes:
         key: changes with the photos.
@@ -229,6 +243,7 @@ class Photos:
         grey: float = 0.0,
         faded: float = 0.0,
         real: float = 0.0,
+        holes: float = 0.0,
         rotate: bool = True,
         seed: int = 0,
         without: Path | None = None,
@@ -253,12 +268,12 @@ class Photos:
             areas[at == scale] /= areas[at == scale].sum()
         self.cumulative = np.cumsum(areas / areas.sum())
         self.crop, self.grey, self.rotate, self.seed = crop, grey, rotate, seed
-        self.faded, self.real = faded, real
+        self.faded, self.real, self.holes = faded, real, holes
 
     @classmethod
     def of(cls, settings: Settings, folder: Path, cache: Path, **how: Any) -> Photos:
         """As a run's settings have it."""
-        names = ("scales", "held_out", "grey", "faded", "real", "rotate", "seed")
+        names = ("scales", "held_out", "grey", "faded", "real", "holes", "rotate", "seed")
         return cls(folder, cache, settings.crop, **{n: getattr(settings, n) for n in names}, **how)
 
     def whole(self, entry: Entry) -> np.ndarray:
@@ -266,12 +281,8 @@ class Photos:
         flat = self.pixels[entry.offset : entry.end]
         return flat.reshape(entry.height, entry.width, 3)
 
-    def crop_of(self, step: int, index: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """The crop with that number in a step's batch, and its faults if it is photographed.
-
-        Returns:
-            (crop, crop, 3) uint8; and (3, crop, crop) float32, as `Batch` has them, or None.
-        """
+    def crop_of(self, step: int, index: int) -> Crop:
+        """The crop with that number in a step's batch."""
         rng = np.random.default_rng((self.seed, step, index))
         chosen = np.searchsorted(self.cumulative, rng.random(), side="right")
         entry = self.train[min(int(chosen), len(self.train) - 1)]
@@ -291,22 +302,31 @@ class Photos:
         if self.faded and rng.random() < self.faded:
             crop = fade(crop, rng)
         if side == self.crop:
-            return crop, None
+            return torn(crop, rng) if self.holes and rng.random() < self.holes else Crop(crop)
         noise = Noise(self.seed, f"crop {step} {index}")
         clean, seen = photographed(crop, self.crop, rng, noise)
         kept = clean.add(1).mul(127.5).round().to(torch.uint8)
-        return kept.permute(1, 2, 0).numpy(), (seen - clean).numpy()
+        return Crop(kept.permute(1, 2, 0).numpy(), (seen - clean).numpy())
 
     def batch(self, step: int, share: range) -> Batch:
         """The crops of a step with those numbers."""
-        out = np.empty((len(share), self.crop, self.crop, 3), dtype=np.uint8)
-        faults = np.zeros((len(share), 3, self.crop, self.crop), np.float32) if self.real else None
+        shape = len(share), self.crop, self.crop
+        x_0 = np.empty((*shape, 3), dtype=np.uint8)
+        faulty = bool(self.real or self.holes)
+        faults = np.zeros((len(share), 3, *shape[1:]), np.float32) if faulty else None
+        holes = np.ones(shape, dtype=bool) if self.holes else None
         for row, index in enumerate(share):
-            out[row], found = self.crop_of(step, index)
-            if faults is not None and found is not None:
-                faults[row] = found
-        x_0 = torch.from_numpy(out).permute(0, 3, 1, 2)
-        return Batch(x_0, None if faults is None else torch.from_numpy(faults))
+            crop = self.crop_of(step, index)
+            x_0[row] = crop.x_0
+            if faults is not None and crop.faults is not None:
+                faults[row] = crop.faults
+            if holes is not None and crop.hole is not None:
+                holes[row] = crop.hole
+        return Batch(
+            torch.from_numpy(x_0).permute(0, 3, 1, 2),
+            None if faults is None else torch.from_numpy(faults),
+            None if holes is None else torch.from_numpy(holes)[:, None],
+        )
 
     def batches(
         self, first: int, share: range, pinned: bool = False, ahead: int = 4
@@ -339,6 +359,15 @@ class Photos:
         if not crops:
             return self.validation(count, min(side, self.crop))
         return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+
+
+def torn(crop: np.ndarray, rng: np.random.Generator) -> Crop:
+    """A crop with holes, mostly with a first guess in them."""
+    where = hole(len(crop), rng)
+    if rng.random() >= GUESSED:
+        return Crop(crop, None, where)
+    faults = telea(crop, where).astype(np.float32) - crop
+    return Crop(crop, faults.transpose(2, 0, 1) / 127.5, where)
 
 
 def fade(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -12,6 +12,7 @@ from .settings import Settings
 
 USES = TIMES, NOISE, COLOURS, SHARES, TOLD = range(5)  # of random numbers
 NONE = 0.2  # share of the crops with less noise than told that have none
+GUESS = 0.5  # noise-to-signal ratio told of a hole with a first guess in it: above what it errs
 LEAST_TOLD = 2 / 255  # noise-to-signal ratio told of photographed crops: one step of 8 bits
 
 
@@ -76,3 +77,21 @@ def of_faults(
     ratio = schedule.noise_to_signal(t)  # the schedule's own, at its ends
     mine = chosen.to(eps.device)[:, None, None, None]
     return t, torch.where(mine, faults / over(ratio, faults), eps)
+
+
+def of_holes(
+    schedule: Schedule, t: Tensor, eps: Tensor, holes: Tensor, faults: Tensor
+) -> tuple[Tensor, Tensor]:
+    """A time for every pixel, 0 around the holes, and noise where torn crops have a guess.
+
+    Args:
+        t, eps: of each crop.
+        holes: (B, 1, H, W) bool, everything of a crop that is not torn.
+        faults: (B, 3, H, W) what the guess errs by in the holes, 0 where there is none.
+    """
+    torn = ~holes.flatten(1).all(1)
+    guessed = torn & (faults != 0).flatten(1).any(1)
+    t = torch.where(guessed.cpu(), schedule.time_for(GUESS), t)
+    ratio = over(schedule.noise_to_signal(t), faults)
+    eps = torch.where(guessed[:, None, None, None], faults / ratio, eps)
+    return torch.where(holes.cpu(), t[:, None, None, None], 0.0), eps

@@ -38,7 +38,7 @@ BOUNDS: dict[str, tuple[tuple[type, ...], Callable[[Any], bool], str]] = {
     "rate": _RATE,
     **dict.fromkeys(("sigma_data", "noise"), _POSITIVE),
     **dict.fromkeys(("weight_decay", "clip"), _WEIGHT),
-    **dict.fromkeys(("grey", "faded", "real", "less", "shuffle", "jitter"), _SHARE),
+    **dict.fromkeys(("grey", "faded", "real", "holes", "less", "shuffle", "jitter"), _SHARE),
     **dict.fromkeys(("held_out", "ema", "betas"), _BELOW_1),
     **dict.fromkeys(("focus", "scales"), _FACTOR),
     **dict.fromkeys(("rotate", "compile"), _SWITCH),
@@ -71,6 +71,8 @@ class Settings:
         faded: share of crops that are dark, nearly flat or of pure colours, so that it knows these.
         real: share of crops with the noise of cameras, film and files (`photographed`). They are
             told the root mean square of what is to be removed, or anything up to three times that.
+        holes: share of the other crops that have holes and no other fault: noise in them, of any
+            level, or a first guess. The network is told where (`network.mapped`).
         less: share of the other crops that have less noise than they are told, a fifth of them
             none. Where there are any, what the prior is told is an upper bound.
         rotate: quarter turns besides the flips.
@@ -102,6 +104,7 @@ class Settings:
     grey: float = 0.1
     faded: float = 0.0
     real: float = 0.0
+    holes: float = 0.0
     less: float = 0.0
     rotate: bool = True
     jitter: float = 0.0
@@ -157,6 +160,10 @@ class Settings:
             raise RestorekitError(f"objective {self.objective!r} needs noise = [] (grid times)")
         if not self.noise and (self.real or self.less):
             raise RestorekitError("real and less need noise levels; set noise to four numbers")
+        if self.holes and not (self.network.mapped and self.noise and self.objective == "root_v"):
+            raise RestorekitError(
+                "holes need network.mapped = true, noise levels and the objective root_v"
+            )
         for name, (kinds, fits, wanted) in BOUNDS.items():
             value = getattr(self, name)
             several = value if isinstance(value, tuple) else (value,)

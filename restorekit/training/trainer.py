@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import logging
 import math
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -136,22 +138,24 @@ def train(
     def validate() -> None:
         copy = UNet(settings.network).to(device)
         copy.load_state_dict(averaged)
-        kind = settings.parametrisation, settings.sigma_data, precision
-        denoiser = NetworkDenoiser(copy.eval().requires_grad_(False), schedule, *kind)
+        denoiser = NetworkDenoiser(copy.eval().requires_grad_(False), schedule, **kind)
         scores = validation.scores(denoiser, photos, device)
         validation.draw(denoiser, photos, device, run.pictures / f"{step:07}.png")
         if rows is not None:
             rows({"step": step, **scores})
 
-    precision = getattr(torch, settings.precision)
+    kind: dict[str, Any] = {
+        "parametrisation": settings.parametrisation,
+        "sigma_data": settings.sigma_data,
+        "precision": getattr(torch, settings.precision),
+        "mapped": settings.network.mapped,
+    }
     replica: nn.Module = network
     if settings.compile:
         replica = torch.compile(replica)  # type: ignore[assignment]
     if world > 1:
         replica = nn.parallel.DistributedDataParallel(replica)
-    denoiser = NetworkDenoiser(
-        replica, schedule, settings.parametrisation, settings.sigma_data, precision
-    )
+    denoiser = NetworkDenoiser(replica, schedule, **kind)
     objective = OBJECTIVES[settings.objective]
     share = range(rank * settings.batch // world, (rank + 1) * settings.batch // world)
     mine = slice(share.start, share.stop)
@@ -177,7 +181,13 @@ def train(
         if crops.faults is not None:
             told = draws.told(settings, step)[mine]
             faults = crops.faults.to(device, non_blocking=True)
-            t, eps = draws.of_faults(schedule, t, eps, faults, told)
+            photographed = faults
+            if crops.holes is not None:
+                holes = crops.holes.to(device, non_blocking=True)
+                photographed = faults * holes.flatten(1).all(1)[:, None, None, None]
+            t, eps = draws.of_faults(schedule, t, eps, photographed, told)
+            if crops.holes is not None:
+                t, eps = draws.of_holes(schedule, t, eps, holes, faults)
 
         loss = torch.zeros((), device=device)
         for first in range(0, len(share), part):
@@ -290,14 +300,22 @@ def average(averaged: dict[str, Tensor], network: nn.Module, decay: float) -> No
 
 
 def start_from(network: UNet, init: Path, settings: Settings) -> str:
-    """Copies the weights of a prior of the same making; returns its name and hash."""
-    network_of = priors.load(init).network.state_dict()
+    """Copies the weights of a prior of the same making; returns its name and hash.
+
+    One that knows no map may become one that does: it begins by passing the map over.
+    """
+    weights = priors.load(init).network.state_dict()
     described = priors.read_metadata(init)
     theirs = described | {"network": UNetConfig(**described["network"])}
+    if settings.network.mapped and not theirs["network"].mapped:
+        theirs["network"] = dataclasses.replace(theirs["network"], mapped=True)
+        stem = torch.zeros_like(network.stem.weight)
+        stem[:, : weights["stem.weight"].shape[1]] = weights["stem.weight"]
+        weights["stem.weight"] = stem
     for name in ("network", "parametrisation", "sigma_data"):
         if theirs[name] != getattr(settings, name):
             raise RestorekitError(f"{init}: its {name} differs from the settings'; train anew")
-    network.load_state_dict(network_of)
+    network.load_state_dict(weights)
     digest = hashlib.sha256(read(init)).hexdigest()
     return f"{described.get('name', init.stem)} (sha256 {digest[:16]})"
 
