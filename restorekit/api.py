@@ -35,6 +35,7 @@ def restore(
     tile: int | None = None,
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
+    provenance: bool = True,
     progress: Progress | None = None,
     **options: Any,
 ) -> Image:
@@ -53,6 +54,7 @@ def restore(
         mode, method, sampler, steps, prior, seed, device, precision, ensemble, tile: see `Choices`.
         output: where to write the restored file, if `image` is a path.
         overwrite: whether a file that is there already may be replaced.
+        provenance: whether the file's XMP says what made it.
         progress: called with (steps done, in all), where a large picture is evaluated in tiles
             with fractions of a step too; returning False raises `engine.sampler.Cancelled`.
         options: the task's own, for instance `sigma=25 / 255` or `scale=2`; noise levels are on
@@ -93,7 +95,8 @@ def restore(
             raise RestorekitError(f"{task} needs a picture")
         return run(None, None, "").pixels
     if isinstance(image, str | os.PathLike):
-        return _path(Path(image), None if output is None else Path(output), overwrite, run)
+        target = None if output is None else Path(output)
+        return _path(Path(image), target, overwrite, provenance, run)
     if isinstance(image, torch.Tensor):
         return _tensor(image, run)
     if isinstance(image, np.ndarray):
@@ -104,7 +107,9 @@ def restore(
 Run = Callable[..., Any]
 
 
-def _path(source: Path, target: Path | None, overwrite: bool, run: Run) -> np.ndarray | Path:
+def _path(
+    source: Path, target: Path | None, overwrite: bool, stamp: bool, run: Run
+) -> np.ndarray | Path:
     photo = images.read(source)
     if target is not None:
         if target.exists() and target.samefile(source):
@@ -116,8 +121,7 @@ def _path(source: Path, target: Path | None, overwrite: bool, run: Run) -> np.nd
     if target is None:
         pixels: np.ndarray = result.pixels
         return pixels
-    restored = photo.with_pixels(result.pixels, alpha=result.alpha)
-    images.write(target, restored, replace=overwrite)
+    images.write(target, result.of(photo, stamp), replace=overwrite)
     return target
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 RADIUS = 3  # pixels around each that its value comes from
 
@@ -15,6 +18,7 @@ def telea(pixels: np.ndarray, hole: np.ndarray) -> np.ndarray:
         hole: (H, W) bool, True where nothing is known.
     """
     import cv2
+    import numpy as np
 
     pixels = np.ascontiguousarray(pixels)
     filled = cv2.inpaint(pixels, hole.astype(np.uint8), RADIUS, cv2.INPAINT_TELEA)

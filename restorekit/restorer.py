@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+import click
 import numpy as np
 import torch
 from torch import Tensor
 
-from . import memory, plugins, priors, state
+from . import files, memory, plugins, priors, provenance, state
 from .alpha import resized, without_hidden
 from .engine.colour import coloured_state, in_colour
 from .engine.conditioning import needed, unconditional
@@ -234,7 +235,37 @@ class Restorer:
             restored = np.repeat(restored, 3, axis=2)
         alpha = _resized(alpha, problem)
         seconds = time.perf_counter() - began
-        return Result(restored, alpha, before + nfe, seconds, problem.notes)
+        made = self._made(options, sample_number)
+        origin = self._origin(problem)
+        return Result(restored, alpha, before + nfe, seconds, problem.notes, origin, made)
+
+    def _origin(self, problem: Problem) -> str:
+        """In IPTC's terms: all invented, some of it, or nothing."""
+        if not self.task.takes_photo:
+            return provenance.GENERATED
+        invented = problem.keep is not None or self.mode == "perceptual"
+        return provenance.COMPOSITE if invented else provenance.ENHANCED
+
+    def _made(self, options: Mapping[str, Any], sample_number: int) -> str:
+        """Task, options and prior in words, without any path."""
+        paths = {o.name for o in self.task.options if isinstance(o.type, click.Path)}
+        said = [
+            f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in sorted(options.items())
+            if name not in paths and isinstance(value, str | int | float) and value is not False
+        ]
+        if self.mode == "perceptual":
+            said += [f"seed={self.seed}", f"sample={sample_number + 1}"]
+        how = f"{self.mode}, {self.recipe.method}, {self.recipe.sampler}, {self.recipe.steps} steps"
+        prior = f"prior {self.prior_name} (sha256 {self.weights[:16]})"
+        if len(Path(self.prior_name).parts) > 1:
+            prior = f"prior {Path(self.prior_name).name} (sha256 {self.weights[:16]})"
+        return "; ".join([" ".join([self.task.name, *said]), how, prior])
+
+    @functools.cached_property
+    def weights(self) -> str:
+        """SHA-256 of the prior's file."""
+        return files.digest(self.prior_file)
 
     @torch.inference_mode()
     def _denoised(self, y: Tensor, level: float) -> tuple[Tensor, int]:

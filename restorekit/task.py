@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .errors import RestorekitError
+from .provenance import ENHANCED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from .engine.conditioning import Observation
     from .engine.noise import Noise
-    from .images import Source
+    from .images import Photo, Source
 
 
 def no_prior(level: float) -> Tensor:
@@ -175,6 +176,8 @@ class Result:
         nfe: network evaluations.
         seconds: for observing, sampling and finishing, without decoding or loading weights.
         notes: what the user should know.
+        origin: what the pixels are now, in IPTC's terms; see `provenance`.
+        made: what was done to them, in words.
     """
 
     pixels: np.ndarray
@@ -182,6 +185,20 @@ class Result:
     nfe: int
     seconds: float
     notes: tuple[str, ...] = field(default=())
+    origin: str = ENHANCED
+    made: str = ""
+
+    def of(self, photo: Photo, stamp: bool = True) -> Photo:
+        """A photo, restored so, whose XMP says what made it, unless nothing was changed.
+
+        Args:
+            photo: what was restored; or this very picture, where it came from nothing.
+            stamp: whether its XMP is to say so.
+        """
+        same = photo.pixels is not self.pixels and photo.pixels.shape == self.pixels.shape
+        same = same and bool((photo.pixels == self.pixels).all())
+        restored = photo.with_pixels(self.pixels, alpha=self.alpha)
+        return restored.stamped(self.origin, self.made) if stamp and not same else restored
 
 
 def resolve(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:

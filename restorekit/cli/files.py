@@ -110,6 +110,11 @@ def file_options() -> list[click.Option]:
             ["--strip-metadata"], **FLAG, help="Leave out EXIF, XMP and DPI; colours stay true."
         ),
         click.Option(
+            ["--provenance/--no-provenance"],
+            default=True,
+            help="Say in the file's XMP what made it: task, options, prior. By default it does.",
+        ),
+        click.Option(
             ["--max-megapixels"],
             type=Number(0, 1e6, min_open=True),
             default=178,
@@ -154,6 +159,7 @@ def restore_files(
     quality: int | None,
     bit_depth: str | None,
     strip_metadata: bool,
+    provenance: bool,
     max_megapixels: float,
     quiet: bool,
     include: Sequence[str] = (),
@@ -196,7 +202,11 @@ def restore_files(
             rows = stack.enter_context(opened(report, selection.shard))
         tally = Tally(rows, quiet)
         how = folder.Files(
-            quality, int(bit_depth) if bit_depth else None, strip_metadata, max_megapixels
+            quality,
+            int(bit_depth) if bit_depth else None,
+            strip_metadata,
+            provenance,
+            max_megapixels,
         )
         shop = folder.Workshop(restorer, options, how)
         runner = folder.Runner(

@@ -1,6 +1,6 @@
 """The gates to the disk: whatever is read or written goes through here."""
 
-from .reading import opened, read, text
+from .reading import digest, opened, read, text
 from .writing import (
     abandon,
     appended,
@@ -23,6 +23,7 @@ __all__ = [
     "appended",
     "check_target",
     "clear",
+    "digest",
     "guarded",
     "identity",
     "make_folder",

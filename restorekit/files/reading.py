@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -63,3 +64,15 @@ def text(path: str | Path, limit: int = 64 << 20) -> str:
         return read(path, limit).decode()
     except UnicodeDecodeError as error:
         raise unreadable(Path(path), "it is no text in UTF-8") from error
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's content; empty where it cannot be read."""
+    sum_ = hashlib.sha256()
+    try:
+        with opened(path) as file:
+            while block := file.read(1 << 20):
+                sum_.update(block)
+    except (RestorekitError, OSError):
+        return ""
+    return sum_.hexdigest()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
 from .. import files, state
-from ..errors import RestorekitError
 
 BEGUN, DONE, FAILED = "begun", "done", "failed"
 LARGEST = 1 << 30  # bytes of a record
@@ -23,7 +21,7 @@ class Fact(msgspec.Struct, frozen=True):
 
     def fits(self, path: Path) -> bool:
         """Whether a file is, to the bit, what is known. A link never is: it is somebody's."""
-        return bool(self.sha256) and digest(path) == self.sha256 and not path.is_symlink()
+        return bool(self.sha256) and files.digest(path) == self.sha256 and not path.is_symlink()
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -76,7 +74,7 @@ def rows_of(file: Path) -> list[Row]:
 
 
 def fact(path: Path) -> Fact:
-    return Fact(size_of(path), digest(path))
+    return Fact(size_of(path), files.digest(path))
 
 
 def size_of(path: Path) -> int | None:
@@ -85,15 +83,3 @@ def size_of(path: Path) -> int | None:
         return path.stat().st_size
     except OSError:
         return None
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file's content; empty where it cannot be read."""
-    sum_ = hashlib.sha256()
-    try:
-        with files.opened(path) as file:
-            while block := file.read(1 << 20):
-                sum_.update(block)
-    except (RestorekitError, OSError):
-        return ""
-    return sum_.hexdigest()

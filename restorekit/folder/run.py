@@ -8,16 +8,16 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Generator, Sequence, Set
+from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
 import click
 
-from .. import __version__, files, images, plugins
+from .. import files, images, plugins
 from ..errors import RestorekitError
 from .manifest import Manifest
 from .plan import Job
-from .records import digest
 from .work import Loaded, Outcome, Workshop
 
 
@@ -163,7 +163,7 @@ class Runner:
         task, options = self.shop.restorer.task, self.shop.options
         read = [job.source, *task.reads(job.name, **options)] if job.source else []
         parts = [self.settings, job.target.suffix, str(job.samples)]
-        parts += [digest(path) for path in read if path]
+        parts += [files.digest(path) for path in read if path]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -180,8 +180,8 @@ def fingerprint(shop: Workshop) -> str:
         "ensemble": restorer.ensemble,
         "window": restorer.tile if restorer.prior.halo is None else None,  # tiles change nothing
         "precision": str(restorer.prior.precision),
-        "files": [how.quality, how.bit_depth, how.strip_metadata],
-        "prior": digest(restorer.prior_file),
-        "versions": [__version__, plugins.registry().version_of(restorer.task.name)],
+        "files": [how.quality, how.bit_depth, how.strip_metadata, how.provenance],
+        "prior": restorer.weights,
+        "versions": [version("restorekit"), plugins.registry().version_of(restorer.task.name)],
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

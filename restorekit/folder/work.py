@@ -47,12 +47,14 @@ class Files:
         quality: of lossy formats; None is a JPEG's own, and 95 else.
         bit_depth: 8 or 16, in formats that can; None is the photo's own.
         strip_metadata: leave out EXIF, XMP and DPI. The colour profile stays.
+        provenance: say in XMP what made the pixels.
         max_megapixels: larger photos are refused by their header.
     """
 
     quality: int | None = None
     bit_depth: int | None = None
     strip_metadata: bool = False
+    provenance: bool = True
     max_megapixels: float = 178.0
 
     def check(self, target: Path) -> None:
@@ -166,7 +168,8 @@ class Workshop:
         loaded, results = restored.loaded, restored.results
         photo = loaded.photo or images.Photo(results[0].pixels)
         written = []
-        for target, picture in pictures_of(loaded.targets, photo, results):
+        stamp = self.files.provenance and not self.files.strip_metadata
+        for target, picture in pictures_of(loaded.targets, photo, results, stamp):
             picture = self.files.prepared(picture)
             replace = target in loaded.replaces
             images.write(target, picture, quality=self.files.quality, replace=replace)
@@ -203,10 +206,17 @@ def _internal(job: Job, error: Exception) -> Outcome:
 
 
 def pictures_of(
-    targets: Sequence[Path | None], photo: images.Photo, results: Sequence[Result]
+    targets: Sequence[Path | None],
+    photo: images.Photo,
+    results: Sequence[Result],
+    stamp: bool = True,
 ) -> list[tuple[Path, images.Photo]]:
-    """What goes where: one result; or several, their mean and deviation. None is left out."""
-    pictures = [photo.with_pixels(r.pixels, alpha=r.alpha) for r in results]
+    """What goes where: one result; or several, their mean and deviation. None is left out.
+
+    Args:
+        stamp: say in XMP what made them, where anything did.
+    """
+    pictures = [r.of(photo, stamp) for r in results]
     if len(results) > 1:
         mean = np.empty_like(results[0].pixels)
         deviation = np.empty_like(mean[..., :1])
@@ -217,6 +227,6 @@ def pictures_of(
             for whole, values in ((mean, stack.mean(axis=0)), (deviation, spread)):
                 values = values.clip(0, photo.peak)
                 whole[rows] = np.rint(values) if mean.dtype.kind == "u" else values
-        pictures.append(photo.with_pixels(mean, alpha=results[0].alpha))
-        pictures.append(photo.with_pixels(deviation, alpha=None))
+        pictures.append(pictures[0].with_pixels(mean, alpha=results[0].alpha))
+        pictures.append(pictures[0].with_pixels(deviation, alpha=None))
     return [(path, p) for path, p in zip(targets, pictures, strict=True) if path]

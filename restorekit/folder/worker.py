@@ -18,7 +18,6 @@ from ..errors import RestorekitError
 from ..restorer import Choices, Restorer
 from ..task import Task
 from .plan import Job
-from .records import digest
 from .work import Files, Loaded, Outcome, Workshop, attempt
 
 
@@ -61,7 +60,7 @@ class Worker:
         torch.set_num_threads(self.threads)
         order = self.order
         restorer = Restorer(plugins.registry().task(order.task), order.choices, order.options)
-        if (version("restorekit"), digest(restorer.prior_file)) != (order.version, order.weights):
+        if (version("restorekit"), restorer.weights) != (order.version, order.weights):
             raise RestorekitError(
                 f"{platform.node()}: has another restorekit or another prior; "
                 "install the same on all machines"
@@ -91,7 +90,7 @@ def order_for(shop: Workshop, choices: Choices) -> Order:
         dataclasses.replace(choices, prior=prior),
         absolute(restorer.task, shop.options),
         shop.files,
-        digest(restorer.prior_file),
+        restorer.weights,
         version("restorekit"),
     )
 

@@ -7,6 +7,7 @@ from types import EllipsisType
 
 import numpy as np
 
+from ..provenance import EMPTY, with_history
 from ..units import converted, peak_of
 from .source import Source
 
@@ -75,6 +76,20 @@ class Photo:
         """Without EXIF, XMP and DPI; the profile stays, since the colours mean nothing without."""
         kept = tuple((k, v) for k, v in self.metadata if k == "icc_profile")
         return replace(self, metadata=kept, dpi=None)
+
+    def stamped(self, origin: str, made: str) -> Photo:
+        """With XMP that says what made its pixels; where that is damaged, with a note instead.
+
+        Args:
+            origin, made: see `provenance.with_history`.
+        """
+        kept = dict(self.metadata)
+        try:
+            kept["xmp"] = with_history(kept.get("xmp") or EMPTY, origin, made)
+        except ValueError as error:
+            note = f"its XMP {error}, and does not say what was done"
+            return replace(self, notes=(*self.notes, note))
+        return replace(self, metadata=tuple(kept.items()))
 
     def rgb8(self) -> np.ndarray:
         """(H, W, 3) uint8, without the alpha."""
