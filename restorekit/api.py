@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ from .engine.sampler import Progress
 from .errors import RestorekitError
 from .restorer import Choices, Restorer
 from .task import resolve
+
+log = logging.getLogger(__name__)
 
 Image = Any  # np.ndarray | torch.Tensor | str | os.PathLike
 
@@ -122,6 +125,8 @@ def _path(
         pixels: np.ndarray = result.pixels
         return pixels
     images.write(target, result.of(photo, stamp), replace=overwrite)
+    for note in images.left_out(target, photo):
+        log.warning("%s: %s", target, note)
     return target
 
 

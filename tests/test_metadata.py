@@ -91,8 +91,7 @@ def test_metadata_is_kept(tmp_path: Path, kind: str, suffix: str, dtype: type) -
     with Image.open(target) as independent:
         assert independent.getexif()[MAKE] == "Acme"
         assert independent.info["icc_profile"] == SRGB
-        if suffix != ".tif":
-            assert independent.getexif().get_ifd(0x8769)[EXPOSURE] == 0.5
+        assert independent.getexif().get_ifd(0x8769)[EXPOSURE] == 0.5
     assert dict(images.read(target).metadata).keys() == {"exif", "icc_profile", "xmp"}
     expected = (XMP % 1).replace(b'tiff:Orientation="1"', b"") if kind == "TIFF" else XMP % 1
     assert dict(images.read(target).metadata)["xmp"] == expected  # Pillow cuts it out of TIFFs
@@ -121,6 +120,33 @@ def test_texts_and_xmp_of_tiff(tmp_path: Path, dtype: type, bigtiff: bool) -> No
         assert independent.getexif().get(ORIENTATION, 1) == 1
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_tiff_keeps_all_of_exif(tmp_path: Path, dtype: type) -> None:
+    """Exposure, dates, maker's notes and place, through a TIFF and back into a JPEG."""
+    tags = Image.Exif()
+    tags.update({MAKE: "Acme", 0x9C9C: "hello".encode("utf-16-le"), 0x4746: 4})
+    details = {0x829A: 0.5, 0x9003: "2024:05:06 07:08:09", 0x927C: b"\1\2\3\4\5", 0x8827: 400}
+    place = {0: b"\2\3\0\0", 1: "N", 2: (48.0, 12.0, 3.5), 5: b"\0", 6: 512.0}
+    tags.get_ifd(0x8769).update({**details, 0xA005: {1: "R98"}})
+    tags.get_ifd(0x8825).update(place)
+    pixels = np.zeros((9, 11, 3), dtype)
+    images.write(tmp_path / "p.tif", Photo(pixels, metadata=(("exif", tags.tobytes()),)))
+    images.write(tmp_path / "p.jpg", images.read(tmp_path / "p.tif"))
+    for name in ("p.tif", "p.jpg"):
+        if name == "p.tif" and dtype != np.uint8:  # Pillow opens neither
+            continue
+        with Image.open(tmp_path / name) as independent:
+            found = independent.getexif()
+            assert found[MAKE] == "Acme" and found[0x4746] == 4
+            assert bytes(found[0x9C9C]).rstrip(b"\0") == "hello".encode("utf-16-le").rstrip(b"\0")
+            assert found.get_ifd(0xA005) == {1: "R98"}
+            found.get_ifd(0x8769).pop(0xA005)
+            assert found.get_ifd(0x8769) == details
+            assert found.get_ifd(0x8825) == place
+    with tifffile.TiffFile(tmp_path / "p.tif") as file:
+        assert file.pages.first.tags[0x8769].value["ExposureTime"] == 0.5
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
 def test_size_in_exif_is_forgotten(tmp_path: Path, kind: str) -> None:
     """It is that of the stored photo, not of the upright or the enlarged one."""
@@ -141,19 +167,62 @@ def test_size_in_exif_is_forgotten(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["exif", "xmp"])
-def test_metadata_too_long_for_jpeg_is_left_out(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, key: str
-) -> None:
+def test_metadata_too_long_for_jpeg_is_left_out(tmp_path: Path, key: str) -> None:
     tags = Image.Exif()
     tags[MAKE] = "A" * 70000
     long = {"exif": tags.tobytes(), "xmp": b" " * 70000}[key]
     photo = Photo(smooth(), metadata=((key, long), ("icc_profile", SRGB * 40)))
     images.write(tmp_path / "p.png", photo)
-    assert images.read(tmp_path / "p.png").metadata and not caplog.messages
+    assert images.read(tmp_path / "p.png").metadata and not images.left_out("p.png", photo)
     images.write(tmp_path / "p.jpg", photo)
     assert dict(images.read(tmp_path / "p.jpg").metadata) == {"icc_profile": SRGB * 40}
-    (message,) = caplog.messages
-    assert message.startswith(f"{tmp_path / 'p.jpg'}: ") and key.upper() in message
+    (note,) = images.left_out("p.jpg", photo)
+    assert key.upper() in note
+
+
+def test_words_are_kept_or_told(tmp_path: Path) -> None:
+    """A comment and a title, where the format has a place for them."""
+    words = PngImagePlugin.PngInfo()
+    words.add_text("Title", "The beach")
+    words.add_itxt("Comment", "mit Grüßen")
+    Image.fromarray(smooth()).save(tmp_path / "in.png", pnginfo=words)
+    photo = images.read(tmp_path / "in.png")
+    images.write(tmp_path / "out.png", photo)
+    with Image.open(tmp_path / "out.png") as independent:
+        assert independent.text == {"Title": "The beach", "Comment": "mit Grüßen"}
+    images.write(tmp_path / "out.jpg", photo)
+    with Image.open(tmp_path / "out.jpg") as independent:
+        assert independent.info["comment"].decode() == "mit Grüßen"
+    again = images.read(tmp_path / "out.jpg")
+    assert not images.left_out("p.png", again) and not images.left_out("p.jpg", again)
+    for target in ("p.webp", "p.tif", "p.bmp"):
+        (note,) = images.left_out(target, again)
+        assert "comments" in note
+        images.write(tmp_path / target, again)
+
+
+def test_bmp_and_previews_are_told(tmp_path: Path) -> None:
+    small = encoded("JPEG", smooth()[:8, :8])
+    tags = Image.Exif()
+    tags[MAKE] = "Acme"
+    head = tags.tobytes()
+    # A second directory, where previews are: offset and length of a JPEG behind it.
+    order, body = ("<" if head[6:8] == b"II" else ">"), bytearray(head[6:])
+    at = struct.unpack(order + "I", body[4:8])[0]
+    entries = struct.unpack(order + "H", body[at : at + 2])[0]
+    struct.pack_into(order + "I", body, at + 2 + 12 * entries, len(body))
+    row = order + "HHII"
+    table = struct.pack(order + "H", 2) + struct.pack(row, 513, 4, 1, len(body) + 30)
+    body += table + struct.pack(row, 514, 4, 1, len(small)) + b"\0\0\0\0" + small
+    path = tmp_path / "in.jpg"
+    path.write_bytes(encoded("JPEG", smooth(), exif=b"Exif\0\0" + bytes(body), icc_profile=SRGB))
+    photo = images.read(path)
+    assert ["preview" in note for note in photo.notes] == [True]
+    images.write(tmp_path / "out.jpg", photo)
+    assert small not in (tmp_path / "out.jpg").read_bytes()
+    assert images.read(tmp_path / "out.jpg").notes == ()
+    (note,) = images.left_out("p.bmp", photo)
+    assert "EXIF" in note and "profile" in note
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,7 @@ class Workshop:
         loaded, results = restored.loaded, restored.results
         photo = loaded.photo or images.Photo(results[0].pixels)
         written = []
+        left_out = () if self.files.strip_metadata else images.left_out(loaded.job.target, photo)
         stamp = self.files.provenance and not self.files.strip_metadata
         for target, picture in pictures_of(loaded.targets, photo, results, stamp):
             picture = self.files.prepared(picture)
@@ -178,7 +179,7 @@ class Workshop:
         return Outcome(
             loaded.job,
             tuple(written),
-            (*photo.notes, *results[0].notes),
+            (*photo.notes, *left_out, *results[0].notes),
             megapixels=height * width / 1e6,
             seconds=sum(result.seconds for result in results),
             nfe=sum(result.nfe for result in results),

@@ -45,13 +45,15 @@ RAW = frozenset(
 )  # fmt: skip
 
 TAG = ExifTags.Base
-TEXTS = {TAG.ImageDescription, TAG.Make, TAG.Model, TAG.Software, TAG.DateTime, TAG.Artist,
-         TAG.Copyright}  # fmt: skip
+# What a TIFF's own tags say of the photo, and not of how its samples lie.
+WORDS = {TAG.DocumentName, TAG.ImageDescription, TAG.Make, TAG.Model, TAG.Software, TAG.DateTime,
+         TAG.Artist, TAG.HostComputer, TAG.Copyright, TAG.Rating, TAG.RatingPercent, TAG.XPTitle,
+         TAG.XPComment, TAG.XPAuthor, TAG.XPKeywords, TAG.XPSubject}  # fmt: skip
 SIZES = {TAG.ImageWidth, TAG.ImageLength, TAG.ExifImageWidth, TAG.ExifImageHeight}
 
 DECODERS = re.compile(
-    rb"libpng |[A-Za-z0-9]*(TIFF|LZW|ZIP|JPEG|PackBits|Fax|LogL)\w*: |Corrupt JPEG|Premature end"
-    rb"|Invalid SOS|tempfile\.tif: |Warning, "
+    rb"libpng |\w*(TIFF|LZW|ZIP|JPEG|PackBits|Fax|LogL)\w*: |Corrupt JPEG|Premature end"
+    rb"|Invalid SOS|(\S+: )?tempfile\.tif: |Warning, "
     rb"|\.?/?\S*: (Warning, |Cannot |Read error|Not enough|Decoding)"
 )
 HARMLESS = re.compile(rb"Unknown field with tag|eXIf|iCCP|sRGB|cHRM|gAMA")  # told, or no loss

@@ -22,8 +22,8 @@ class Photo:
         pixels: (H, W, 3) RGB or (H, W, 1) grey, uint8, uint16 or float32 on [0, 1], in the
             file's own colour space.
         alpha: (H, W) of the same dtype, not premultiplied; None if the file had none.
-        metadata: pairs of `exif`, `icc_profile` or `xmp` and its bytes. A profile that does not
-            fit the number of channels is dropped.
+        metadata: pairs of `exif`, `icc_profile`, `xmp` or, for words, `text:Title` and its bytes. A
+            profile that does not fit the number of channels is dropped.
         dpi: dots an inch, across and down, if the file said so.
         quality: of the JPEG it came from, 1 to 100.
         notes: what was changed or left out in reading, for the user.

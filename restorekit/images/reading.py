@@ -25,7 +25,7 @@ from .kinds import (
     SIZES,
     SUFFIXES,
     TAG,
-    TEXTS,
+    WORDS,
     error_of,
     overheard,
     reason,
@@ -148,6 +148,7 @@ def _decode(file: BinaryIO, max_megapixels: float) -> Photo:
     dpi = _dpi(image.info.get("dpi", ()))
     notes = (*_conversion(image), *lost, *_iptc(image.info, tags), *_told(warned))
     source = Source(kind=image.format or "", orientation=orientation)
+    metadata += _texts(image)
     return Photo(pixels, alpha, metadata, dpi, _quality(image), notes, source)
 
 
@@ -172,6 +173,18 @@ def _iptc(info: Mapping[Any, Any], tags: Container[int]) -> tuple[str, ...]:
     if info.get("photoshop", {}).get(0x0404) or TAG.IPTCNAA in tags:
         return ("its IPTC (caption, keywords, credit) was left out",)
     return ()
+
+
+def _texts(image: ImageFile.ImageFile) -> tuple[tuple[str, bytes], ...]:
+    """A JPEG's comment, and what a PNG says in words, as (`text:Title`, UTF-8)."""
+    found: dict[str, Any] = dict(getattr(image, "text", {}))
+    if image.format in ("JPEG", "MPO") and (comment := image.info.get("comment")):
+        found["Comment"] = comment.decode("utf-8", "replace")
+    return tuple(
+        (f"text:{key}", str(value).encode("utf-8", "replace"))
+        for key, value in found.items()
+        if value and key != "XML:com.adobe.xmp" and not key.startswith("Raw profile")
+    )
 
 
 def _upright(samples: np.ndarray, orientation: int) -> np.ndarray:
@@ -295,8 +308,10 @@ def _metadata(
         exif = getexif()
         orientation = exif.get(TAG.Orientation, 1)
         if tiff:  # there, it stands among the tags of the layout
-            for tag in set(exif) - TEXTS - {ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo}:
+            for tag in set(exif) - WORDS - {ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo}:
                 del exif[tag]
+        if exif.get_ifd(ExifTags.IFD.IFD1) and not tiff:
+            notes = ("its preview, which shows it as it was, was left out",)
         _forget_size(exif)
         if TAG.Orientation in exif:
             exif[TAG.Orientation] = 1

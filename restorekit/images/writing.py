@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import logging
 import os
 import struct
 import zlib
@@ -20,13 +19,13 @@ from PIL.PngImagePlugin import putchunk
 
 from .. import files
 from ..errors import RestorekitError
-from .kinds import KINDS, TEXTS, error_of, reason
+from . import exif as exifs
+from .kinds import KINDS, error_of, reason
 from .photo import Photo
 
-log = logging.getLogger(__name__)
-
 LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536}
-SEGMENT = 65500  # bytes of EXIF or XMP that fit into a JPEG
+SEGMENT = 65500  # bytes of EXIF, XMP or a comment that fit into a JPEG
+NAMES = {"exif": "EXIF", "xmp": "XMP", "icc_profile": "colour profile"}
 
 
 def check_writable(path: str | os.PathLike[str], photo: Photo | None = None) -> None:
@@ -77,8 +76,8 @@ def write(
 
     PNG, TIFF and BMP are lossless, WebP from quality 100 on; JPEG and AVIF never quite. TIFF holds
     samples of any type, PNG those of 8 and 16 bits; elsewhere they are rounded to 8. Grey with
-    alpha is stored as RGBA, grey WebP as RGB. EXIF or XMP too long for a JPEG is left out with a
-    warning.
+    alpha is stored as RGBA, grey WebP as RGB. What a format has no place for is left out; see
+    `left_out`.
 
     Args:
         quality: 1 to 100; by default that of the JPEG it came from, for JPEGs, and 95 else.
@@ -92,7 +91,7 @@ def write(
     files.check_target(path)
     try:
         kind = KINDS[path.suffix.lower()]
-        data = encode(_fitting(photo, path) if kind == "JPEG" else photo, kind, quality)
+        data = encode(_fitting(photo, kind), kind, quality)
         files.make_folder(path.parent)
         files.write(path, data, replace)
     except RestorekitError:
@@ -102,14 +101,32 @@ def write(
         raise error_of(path, what) from error
 
 
-def _fitting(photo: Photo, path: Path) -> Photo:
-    """Without the EXIF or XMP that no segment of a JPEG holds; a profile may take several."""
-    long = {k for k, v in photo.metadata if k != "icc_profile" and len(v) >= SEGMENT}
-    for key in sorted(long):
-        what = f"more than 64 kB of {key.upper()} do not fit into a JPEG and were left out"
-        log.warning("%s", error_of(path, f"{what}; write .png to keep them"))
+def left_out(path: str | os.PathLike[str], photo: Photo) -> tuple[str, ...]:
+    """What the format that a suffix names has no place for, in words."""
+    kind = KINDS[Path(path).suffix.lower()]
+    kept = _fitting(photo, kind).metadata
+    lost = sorted(
+        {NAMES.get(key, "comments") for key, value in photo.metadata if (key, value) not in kept}
+    )
+    if not lost:
+        return ()
+    what = " and ".join([", ".join(lost[:-1]), lost[-1]] if lost[1:] else lost)
+    return (f"{kind} has no place for its {what}: left out; a PNG keeps them",)
+
+
+def _fitting(photo: Photo, kind: str) -> Photo:
+    """With the metadata that a format has a place for. A profile may take several segments."""
+
+    def fits(key: str, value: bytes) -> bool:
+        if kind == "BMP":
+            return False
+        if key.startswith("text:"):
+            short = key == "text:Comment" and len(value) < SEGMENT
+            return kind == "PNG" or (kind == "JPEG" and short)
+        return kind != "JPEG" or key == "icc_profile" or len(value) < SEGMENT
+
     return dataclasses.replace(
-        photo, metadata=tuple((k, v) for k, v in photo.metadata if k not in long)
+        photo, metadata=tuple((k, v) for k, v in photo.metadata if fits(k, v))
     )
 
 
@@ -125,7 +142,8 @@ def encode(photo: Photo, kind: str, quality: int | None) -> bytes:
     samples = photo.pixels[..., 0] if photo.is_grey else photo.pixels
     if photo.alpha is not None:
         samples = np.dstack([samples, photo.alpha])
-    kept: dict[str, Any] = dict(photo.metadata)
+    kept: dict[str, Any] = {k: v for k, v in photo.metadata if not k.startswith("text:")}
+    texts = {k.removeprefix("text:"): v for k, v in photo.metadata if k.startswith("text:")}
     buffer = io.BytesIO()
     if kind == "PNG":
         order = [0] if photo.is_grey else [2, 1, 0, 3][: samples.shape[2]]
@@ -141,12 +159,13 @@ def encode(photo: Photo, kind: str, quality: int | None) -> bytes:
             putchunk(buffer, b"eXIf", kept["exif"].removeprefix(b"Exif\0\0"))
         if "xmp" in kept:
             putchunk(buffer, b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0", kept["xmp"])
+        for key, value in texts.items():
+            putchunk(buffer, b"iTXt", key.encode("latin-1", "replace") + b"\0\0\0\0\0", value)
         buffer.write(data[33:])
     elif kind == "TIFF":
         exif = Image.Exif()
         exif.load(kept.get("exif", b""))
-        extra = [(int(tag), "s", 0, str(exif[tag]).encode("latin-1", "replace"), True)
-                 for tag in sorted(TEXTS & set(exif))]  # fmt: skip
+        extra = exifs.tags_of(exif)
         if "xmp" in kept:
             extra.append((700, "B", len(kept["xmp"]), kept["xmp"], True))
         tifffile.imwrite(
@@ -156,12 +175,15 @@ def encode(photo: Photo, kind: str, quality: int | None) -> bytes:
             iccprofile=kept.get("icc_profile"), extratags=extra,
             resolution=photo.dpi, resolutionunit="INCH" if photo.dpi else None,
         )  # fmt: skip
+        exifs.append(buffer, exif)
     else:
         options: dict[str, Any] = {"quality": quality, "subsampling": "4:4:4"}
         if kind == "BMP":
             options = {}
         if kind == "WEBP":
             options = {"quality": quality, "lossless": quality >= 100, "exact": True}
+        if kind == "JPEG" and "Comment" in texts:
+            options["comment"] = texts["Comment"]
         if photo.dpi and kind in ("JPEG", "BMP"):
             options["dpi"] = photo.dpi
         Image.fromarray(samples).save(buffer, kind, **options, **kept)
