@@ -65,11 +65,11 @@ def patches(canvas: np.ndarray, rng: np.random.Generator) -> None:
 
 
 KINDS: tuple[tuple[float, Draw], ...] = (
-    (0.20, lost),
+    (0.30, lost),
     (0.30, writing),
-    (0.25, scratches),
-    (0.15, strokes),
-    (0.10, patches),
+    (0.20, scratches),
+    (0.12, strokes),
+    (0.08, patches),
 )
 
 
