@@ -60,7 +60,7 @@ def test_clean_small_grey_and_large_pictures() -> None:
     found = estimate(eps * 2 * 10 / 255 - 0.2)
     assert found.colour == 0 and 4 / 255 < found.grey < 15 / 255
     for size in ((1, 1), (7, 300), (33, 9)):
-        assert 0 <= estimate(torch.zeros(1, 3, *size)).level < 2 / 255
+        assert 0 <= estimate(torch.zeros(1, 3, *size)).level < 4 / 255  # few pixels tell little
 
 
 def test_colour_and_shadows_are_told_apart() -> None:
