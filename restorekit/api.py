@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from . import images, plugins
+from . import chain, chain_text, images, plugins
 from .engine.sampler import Progress
 from .errors import RestorekitError
-from .restorer import Choices, Restorer
+from .restorer import Choices
 from .task import resolve
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ Image = Any  # np.ndarray | torch.Tensor | str | os.PathLike
 
 
 def restore(
-    task: str,
+    task: str | Sequence[str | chain_text.Step],
     image: Image = None,
     *,
     mode: str = "fidelity",
@@ -49,7 +49,9 @@ def restore(
     or call `torch.set_num_threads` in them, to use more.
 
     Args:
-        task: "denoise", "inpaint", "superres", "generate", or what a plugin adds.
+        task: "denoise", "inpaint", "superres", "generate", or what a plugin adds; or several, done
+            one after the other without rounding in between: ["dejpeg", ("superres", {"scale": 2})],
+            or as text, "dejpeg | superres scale=2".
         image: a NumPy array (H, W, 3), (H, W) or, with alpha, (H, W, 4), in any byte order; a
             tensor (B, C, H, W); or the path of a file. uint8 and uint16 use their whole range;
             floats are on [0, 1] and may exceed it, as unclipped noise does. None for a task that
@@ -70,13 +72,18 @@ def restore(
     Raises:
         RestorekitError: for anything that cannot be restored so; the message has the remedy.
     """
-    found = plugins.registry().task(task)
-    values = resolve(found, options)
     weights = None if prior is None else os.fspath(prior)
     choices = Choices(
         mode, method, sampler, steps, weights, seed, device, precision, ensemble, tile
     )
-    restorer = Restorer(found, choices, values)
+    if isinstance(task, str) and not set(task) & set("| ="):
+        found = plugins.registry().task(task)
+        plan = chain.alone(found, choices, resolve(found, options))
+    else:
+        plan = chain_text.of(task, choices)
+        if options:
+            raise RestorekitError(f"a chain's options go with its tasks, not {sorted(options)[0]}=")
+    restoring = plan.opened()
 
     def run(
         pixels: np.ndarray | None,
@@ -85,7 +92,7 @@ def restore(
         source: images.Source | None = None,
     ) -> Any:
         how: dict[str, Any] = {"progress": progress, "expected": expected}
-        return restorer(pixels, alpha, name=name, source=source, **how, **values)
+        return restoring(pixels, alpha, name=name, source=source, **how)
 
     def expected(size: tuple[int, int]) -> None:
         if output is not None:
@@ -94,8 +101,8 @@ def restore(
     if output is not None and not isinstance(image, str | os.PathLike):
         raise RestorekitError("output needs the path of a file as image")
     if image is None:
-        if found.takes_photo:
-            raise RestorekitError(f"{task} needs a picture")
+        if plan.takes_photo:
+            raise RestorekitError(f"{plan.name} needs a picture")
         return run(None, None, "").pixels
     if isinstance(image, str | os.PathLike):
         target = None if output is None else Path(output)

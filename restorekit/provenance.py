@@ -7,6 +7,7 @@ run gives the same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,11 @@ EMPTY = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="' + RDF.encode() + b'">'
     b'<rdf:Description rdf:about=""/></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
 )
+
+
+def worst(origins: Iterable[str]) -> str:
+    """Of what was made in several steps."""
+    return max(origins, key=WEIGHT.__getitem__)
 
 
 def with_history(xmp: bytes, origin: str, made: str) -> bytes:

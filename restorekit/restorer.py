@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-import click
 import numpy as np
 import torch
 from torch import Tensor
@@ -44,7 +43,7 @@ from .engine.tiling import Tiled, Windowed
 from .engine.wrappers import Guarded, Shared, Topped, Wrapper, out_of_memory
 from .errors import RestorekitError
 from .options import MOST_STEPS
-from .task import Picture, Problem, Recipe, Result, Task
+from .task import Picture, Problem, Recipe, Result, Task, paths_of
 from .units import from_engine, peak_of, to_engine
 
 if TYPE_CHECKING:
@@ -248,7 +247,7 @@ class Restorer:
 
     def _made(self, options: Mapping[str, Any], sample_number: int) -> str:
         """Task, options and prior in words, without any path."""
-        paths = {o.name for o in self.task.options if isinstance(o.type, click.Path)}
+        paths = paths_of(self.task)
         said = [
             f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
             for name, value in sorted(options.items())

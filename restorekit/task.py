@@ -235,3 +235,8 @@ def resolve(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
             raise RestorekitError(f"{task.name} needs the option {name!r}")
         values[name] = value
     return values
+
+
+def paths_of(task: Task) -> set[str]:
+    """The names of the options that are paths."""
+    return {o.name for o in task.options if o.name and isinstance(o.type, click.Path)}

@@ -8,6 +8,7 @@ import click
 
 from .. import __version__
 from ..errors import RestorekitError
+from . import chains
 from .common import shown
 from .reports import evaluate, list_plugins, priors_group
 from .tasks import TaskCommands, task_command
@@ -28,7 +29,7 @@ cli.add_command(
         help="Degrade clean photos, restore them, and score beside a classical baseline.",
     )
 )
-for _command in (evaluate, train, priors_group, list_plugins):
+for _command in (chains.command(), evaluate, train, priors_group, list_plugins):
     cli.add_command(_command)
 
 

@@ -43,8 +43,8 @@ class Tile(click.ParamType):  # type: ignore[type-arg]
         return int(value)
 
 
-def common_options(task: Task) -> list[click.Parameter]:
-    """What every task understands."""
+def common_options(task: Task | None) -> list[click.Parameter]:
+    """What every task understands; for a chain of tasks, None."""
     modes = click.Choice(["fidelity", "perceptual"])
     precisions = click.Choice(["float32", "bfloat16", "float16"])
     return [
@@ -65,7 +65,7 @@ def common_options(task: Task) -> list[click.Parameter]:
         click.Option(
             ["--prior"],
             help="Name of a prior, a weights file, or a training run's folder; "
-            f"by default {task.prior}.",
+            f"by default {task.prior if task else 'each task has its own'}.",
         ),
         click.Option(["--seed"], type=int, default=0, show_default=True),
         click.Option(

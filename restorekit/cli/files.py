@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -14,15 +13,13 @@ import click
 
 from .. import files
 from ..errors import RestorekitError
-from ..options import Number
+from ..options import MOST_SAMPLES, Number
 from ..progress import Bar, FolderBar, on_terminal
-from ..task import Task
 from .common import FLAG, PATH, shown
 from .tally import Tally
 
 if TYPE_CHECKING:
-    from ..folder import Engine, Job
-    from ..restorer import Choices
+    from ..folder import Engine, Job, Spec
 
 SOME_FAILED = 3
 
@@ -37,6 +34,30 @@ class Shard(click.ParamType):  # type: ignore[type-arg]
         if match is None or not 1 <= int(match[1]) <= int(match[2]):
             self.fail(f"{value!r} is no shard; write I/N with I from 1 to N, as in 2/4", param, ctx)
         return int(match[1]), int(match[2])
+
+
+def inputs_argument(required: bool = True) -> click.Argument:
+    return click.Argument(["inputs"], nargs=-1, required=required, type=PATH, metavar="INPUT...")
+
+
+def output_option() -> click.Option:
+    return click.Option(
+        ["-o", "--output"],
+        required=True,
+        type=PATH,
+        help="A file for one photo, a folder for several.",
+    )
+
+
+def samples_option() -> click.Option:
+    return click.Option(
+        ["--samples"],
+        type=click.IntRange(1, MOST_SAMPLES),
+        default=1,
+        show_default=True,
+        help="Write that many posterior samples (NAME-1, ...), their mean (NAME-mean) and a map of "
+        "where they differ, four times amplified (NAME-deviation).",
+    )
 
 
 def folder_options() -> list[click.Option]:
@@ -148,9 +169,8 @@ def shard_of_process() -> tuple[int, int]:
 
 
 def restore_files(
-    task: Task,
-    choices: Choices,
-    options: dict[str, Any],
+    spec: Spec,
+    device: str,
     inputs: Sequence[Path],
     output: Path,
     samples: int,
@@ -175,7 +195,6 @@ def restore_files(
 ) -> None:
     """Plans, restores and tells; ends with exit code 3 where some of several photos failed."""
     from .. import folder
-    from ..restorer import Restorer
 
     selection = folder.Selection(
         include, exclude, shard or shard_of_process(), f".{suffix}" if suffix else None
@@ -187,14 +206,14 @@ def restore_files(
         raise RestorekitError("--engine ray needs a folder of photos")
     if engine != "ray" and workers is not None:
         raise RestorekitError("--workers goes with --engine ray")
-    where = engine_of(engine, choices, workers)
-    if engine == "ray":  # the device is the workers'; this process only plans
-        choices = dataclasses.replace(choices, device="cpu")
+    where = engine_of(engine, device, workers)
+    # On a cluster the device is the workers'; this process only plans.
+    spec = spec.on("cpu" if engine == "ray" else device)
     with contextlib.ExitStack() as stack:
-        restorer = Restorer(task, choices, options)
-        read = [*read_by(task, plan.jobs, options), restorer.prior_file]
+        restoring = spec.opened()
+        read = [*read_by(spec, plan.jobs), *restoring.priors]
         stack.enter_context(files.guarded(read))
-        manifest = None if plan.folder is None else folder.Manifest(plan.folder, task.name)
+        manifest = None if plan.folder is None else folder.Manifest(plan.folder, spec.name)
         if manifest and not dry_run:
             stack.enter_context(manifest.opened(selection.shard))
         rows = None
@@ -208,7 +227,7 @@ def restore_files(
             provenance,
             max_megapixels,
         )
-        shop = folder.Workshop(restorer, options, how)
+        shop = folder.Workshop(restoring, how)
         runner = folder.Runner(
             shop, on_exists=on_exists, manifest=manifest, taken=plan.targets, verify=verify
         )
@@ -252,13 +271,13 @@ def restore_files(
         raise click.exceptions.Exit(SOME_FAILED)
 
 
-def read_by(task: Task, jobs: Sequence[Job], options: dict[str, Any]) -> Iterator[Path]:
+def read_by(spec: Spec, jobs: Sequence[Job]) -> Iterator[Path]:
     """The files that a run reads: photos, masks and the like."""
     for job in jobs:
         if job.source is not None:
             yield job.source
             with contextlib.suppress(RestorekitError):  # which its photo will be told
-                yield from task.reads(job.name, **options)
+                yield from spec.reads(job.name)
 
 
 def opened(report: Path, shard: tuple[int, int]) -> BinaryIO:
@@ -272,12 +291,12 @@ def opened(report: Path, shard: tuple[int, int]) -> BinaryIO:
     return files.report(report)
 
 
-def engine_of(name: str, choices: Choices, workers: int | None) -> Engine:
+def engine_of(name: str, device: str, workers: int | None) -> Engine:
     """Where photos are restored."""
     if name == "ray":
         from ..folder.cluster import Cluster
 
-        return Cluster(choices, workers)
+        return Cluster(device, workers)
     from ..folder import local
 
     return local.run

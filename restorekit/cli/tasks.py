@@ -10,31 +10,20 @@ import click
 
 from .. import plugins
 from ..errors import RestorekitError
-from ..options import MOST_SAMPLES
 from ..task import Task, resolve
-from .common import PATH, choices_from, common_options
-from .files import file_options, folder_options, restore_files
+from .common import choices_from, common_options
+from .files import (
+    file_options,
+    folder_options,
+    inputs_argument,
+    output_option,
+    restore_files,
+    samples_option,
+)
 
 
 def task_command(task: Task) -> click.Command:
     """`restorekit TASK INPUT... -o OUTPUT`."""
-    inputs: list[click.Parameter] = [
-        click.Argument(["inputs"], nargs=-1, required=True, type=PATH, metavar="INPUT...")
-    ]
-    output = click.Option(
-        ["-o", "--output"],
-        required=True,
-        type=PATH,
-        help="A file for one photo, a folder for several.",
-    )
-    several = click.Option(
-        ["--samples"],
-        type=click.IntRange(1, MOST_SAMPLES),
-        default=1,
-        show_default=True,
-        help="Write that many posterior samples (NAME-1, ...), their mean (NAME-mean) and a map of "
-        "where they differ, four times amplified (NAME-deviation).",
-    )
     files = [*file_options(), *(folder_options() if task.takes_photo else [])]
 
     def command(**values: Any) -> None:
@@ -44,16 +33,19 @@ def task_command(task: Task) -> click.Command:
         if samples > 1 and values["mode"] == "fidelity":
             raise RestorekitError("--samples needs --mode perceptual; fidelity has one answer")
         choices = choices_from(values, "perceptual" if samples > 1 else "fidelity")
-        restore_files(task, choices, resolve(task, values), given, target, samples, **how)
+        from ..chain import alone
+
+        chain = alone(task, choices, resolve(task, values))
+        restore_files(chain, choices.device, given, target, samples, **how)
 
     return click.Command(
         task.name,
         params=[
-            *(inputs if task.takes_photo else []),
-            output,
+            *([inputs_argument()] if task.takes_photo else []),
+            output_option(),
             *task.options,
             *common_options(task),
-            several,
+            samples_option(),
             *files,
         ],
         callback=command,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -68,6 +67,8 @@ def text(path: str | Path, limit: int = 64 << 20) -> str:
 
 def digest(path: Path) -> str:
     """SHA-256 of a file's content; empty where it cannot be read."""
+    import hashlib  # slow to import
+
     sum_ = hashlib.sha256()
     try:
         with opened(path) as file:

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import glob
 import os
-import secrets
 import shutil
 import stat
 import threading
@@ -102,7 +101,7 @@ def whole(path: Path, replace: bool = True) -> Iterator[Path]:
     Raises:
         RestorekitError: if the disk does not take it, it is there, or a run reads it.
     """
-    part = _part_of(path, secrets.token_hex(8))
+    part = _part_of(path, os.urandom(8).hex())
     _unfinished.add(part)
     try:
         yield part

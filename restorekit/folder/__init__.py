@@ -4,7 +4,7 @@ from . import local
 from .manifest import Manifest
 from .plan import Job, Plan, Selection, plan
 from .run import Engine, Runner
-from .work import Files, Outcome, Workshop
+from .work import Files, Outcome, Restoring, Spec, Workshop
 
 __all__ = [
     "Engine",
@@ -13,8 +13,10 @@ __all__ = [
     "Manifest",
     "Outcome",
     "Plan",
+    "Restoring",
     "Runner",
     "Selection",
+    "Spec",
     "Workshop",
     "local",
     "plan",

@@ -17,7 +17,6 @@ from typing import Any
 
 from .. import images
 from ..errors import RestorekitError
-from ..restorer import Choices
 from .plan import Job
 from .run import Runner
 from .share import Share, share
@@ -234,18 +233,18 @@ class Cluster:
     """The engine: workers on the Ray cluster that runs here or that RAY_ADDRESS names.
 
     Attributes:
-        choices: as the run's restorer has them, but the device, which is the workers'.
+        device: the workers'.
         workers: how many; by default as many as the cluster has room for.
 
     Raises:
         RestorekitError: if there is no such cluster, no room on it, or no worker can start.
     """
 
-    choices: Choices
+    device: str
     workers: int | None = None
 
     def __call__(self, runner: Runner, jobs: Sequence[Job], /) -> Generator[Outcome]:
-        device = self.choices.device
+        device = self.device
         if device.startswith("cuda:"):
             raise RestorekitError(
                 f"--device {device} is one machine's; use --device cuda, and Ray gives each "
@@ -256,7 +255,7 @@ class Cluster:
             fit = share(machines, device, self.workers)
             if device == "auto":
                 device = "cuda" if fit.gpus else "cpu"
-            order = order_for(runner.shop, dataclasses.replace(self.choices, device=device))
+            order = order_for(runner.shop, device)
             crew = Crew(ray, runner, order, fit)
             try:
                 yield from crew.run(jobs)

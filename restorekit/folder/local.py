@@ -59,7 +59,7 @@ def run(runner: Runner, jobs: Sequence[Job]) -> Generator[Outcome]:
         restored: Restored | Outcome = attempt(runner.shop.restore, job, loaded)
         return restored
 
-    at_once = runner.shop.restorer.at_once
+    at_once = runner.shop.restoring.at_once
     restorers = Here() if at_once == 1 else ThreadPoolExecutor(at_once)
     with ThreadPoolExecutor(1) as reader, restorers, ThreadPoolExecutor(1) as writer:
         waiting = deque(jobs)

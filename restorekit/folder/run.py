@@ -8,13 +8,10 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Generator, Sequence, Set
-from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
-import click
-
-from .. import files, images, plugins
+from .. import files, images
 from ..errors import RestorekitError
 from .manifest import Manifest
 from .plan import Job
@@ -160,28 +157,15 @@ class Runner:
 
     def key(self, job: Job) -> str:
         """Of a photo's content and all that decides what becomes of it."""
-        task, options = self.shop.restorer.task, self.shop.options
-        read = [job.source, *task.reads(job.name, **options)] if job.source else []
+        read = [job.source, *self.shop.restoring.plan.reads(job.name)] if job.source else []
         parts = [self.settings, job.target.suffix, str(job.samples)]
         parts += [files.digest(path) for path in read if path]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def fingerprint(shop: Workshop) -> str:
-    """Of the settings and the weights. What lies at paths among them, a key has by content."""
-    restorer, options, how = shop.restorer, shop.options, shop.files
-    paths = {option.name for option in restorer.task.options if isinstance(option.type, click.Path)}
-    settings = {
-        "task": restorer.task.name,
-        "options": {n: repr(v) for n, v in sorted(options.items()) if n not in paths},
-        "recipe": dataclasses.asdict(restorer.recipe),
-        "mode": restorer.mode,
-        "seed": restorer.seed,
-        "ensemble": restorer.ensemble,
-        "window": restorer.tile if restorer.prior.halo is None else None,  # tiles change nothing
-        "precision": str(restorer.prior.precision),
-        "files": [how.quality, how.bit_depth, how.strip_metadata, how.provenance],
-        "prior": restorer.weights,
-        "versions": [version("restorekit"), plugins.registry().version_of(restorer.task.name)],
-    }
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    """Of the settings and the weights."""
+    how = shop.files
+    files = [how.quality, how.bit_depth, how.strip_metadata, how.provenance]
+    settings = json.dumps([shop.restoring.settings, files], sort_keys=True)
+    return hashlib.sha256(settings.encode()).hexdigest()

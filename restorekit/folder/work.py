@@ -8,14 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from .. import images
 from ..engine.sampler import Progress
 from ..errors import RestorekitError
-from ..restorer import Restorer
 from ..task import Result
 from .plan import Job
 
@@ -103,25 +102,59 @@ class Restored:
         return sum(r.pixels.shape[0] * r.pixels.shape[1] for r in self.results) / 1e6
 
 
+class Spec(Protocol):
+    """What is to be done to photos, before any weights are loaded; it can be pickled."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def takes_photo(self) -> bool: ...
+    def reads(self, name: str) -> Sequence[Path]: ...
+    def on(self, device: str) -> Spec: ...
+    def absolute(self) -> Spec: ...
+    def opened(self) -> Restoring: ...
+
+
+class Restoring(Protocol):
+    """What restores photos, as `chain.Chained` does."""
+
+    at_once: int
+
+    @property
+    def plan(self) -> Spec: ...
+    @property
+    def priors(self) -> Sequence[Path]: ...
+    @property
+    def settings(self) -> Any: ...
+    def __call__(
+        self,
+        pixels: np.ndarray | None,
+        alpha: np.ndarray | None = None,
+        *,
+        name: str = ...,
+        source: images.Source | None = ...,
+        sample_number: int = ...,
+        progress: Progress | None = ...,
+        expected: Callable[[tuple[int, int]], None] | None = ...,
+    ) -> Result: ...
+
+
 class Workshop:
-    """A restorer at work on one photo after another, with what is the same for all of them.
+    """What restores, at work on one photo after another.
 
     Args:
-        restorer: the task, its choices made.
-        options: the task's, resolved.
+        restoring: a task or several, their choices made.
         files: how they are read and written.
         progress: the sampler's callback, where there is one photo alone.
     """
 
     def __init__(
         self,
-        restorer: Restorer,
-        options: dict[str, Any],
+        restoring: Restoring,
         files: Files = Files(),
         progress: Progress | None = None,
     ) -> None:
-        self.restorer = restorer
-        self.options = options
+        self.restoring = restoring
         self.files = files
         self.progress = progress
         self.stopping = threading.Event()  # set: what is being restored is dropped
@@ -148,7 +181,7 @@ class Workshop:
         results = []
         for number in range(job.samples):
             try:
-                result = self.restorer(
+                result = self.restoring(
                     photo.pixels if photo else None,
                     photo.alpha if photo else None,
                     source=photo.source if photo else None,
@@ -156,7 +189,6 @@ class Workshop:
                     sample_number=number,
                     progress=self._going_on,
                     expected=partial(images.check_size, job.target),
-                    **self.options,
                 )
             except RestorekitError as error:
                 raise RestorekitError(f"{job.source or job.target}: {error}") from error

@@ -5,20 +5,13 @@ from __future__ import annotations
 import dataclasses
 import platform
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any
 
-import click
-
-from .. import plugins
+from .. import files
 from ..errors import RestorekitError
-from ..restorer import Choices, Restorer
-from ..task import Task
 from .plan import Job
-from .work import Files, Loaded, Outcome, Workshop, attempt
+from .work import Files, Loaded, Outcome, Restoring, Spec, Workshop, attempt
 
 
 @dataclass(frozen=True)
@@ -29,11 +22,9 @@ class Order:
     the run: with other ones a worker would make other pixels.
     """
 
-    task: str
-    choices: Choices
-    options: dict[str, Any]
+    plan: Spec
     files: Files
-    weights: str
+    weights: list[str]
     version: str
 
 
@@ -59,13 +50,13 @@ class Worker:
 
         torch.set_num_threads(self.threads)
         order = self.order
-        restorer = Restorer(plugins.registry().task(order.task), order.choices, order.options)
-        if (version("restorekit"), restorer.weights) != (order.version, order.weights):
+        restoring = order.plan.opened()
+        if (version("restorekit"), digests(restoring)) != (order.version, order.weights):
             raise RestorekitError(
                 f"{platform.node()}: has another restorekit or another prior; "
                 "install the same on all machines"
             )
-        self.shop = Workshop(restorer, order.options, order.files)
+        self.shop = Workshop(restoring, order.files)
 
     def work(self, loaded: Loaded) -> Outcome:
         """Restores a photo from file to file."""
@@ -79,29 +70,16 @@ class Worker:
         return self.shop.write(restored)
 
 
-def order_for(shop: Workshop, choices: Choices) -> Order:
+def order_for(shop: Workshop, device: str) -> Order:
     """A run's, with absolute paths, as every worker has a working folder of its own."""
-    restorer = shop.restorer
-    prior = restorer.prior_name
-    if prior not in plugins.registry().offered("prior"):
-        prior = str(restorer.prior_file.absolute())
     return Order(
-        restorer.task.name,
-        dataclasses.replace(choices, prior=prior),
-        absolute(restorer.task, shop.options),
+        shop.restoring.plan.on(device).absolute(),
         shop.files,
-        restorer.weights,
+        digests(shop.restoring),
         version("restorekit"),
     )
 
 
-def absolute(task: Task, options: Mapping[str, Any]) -> dict[str, Any]:
-    """A task's options, with absolute paths where they are paths."""
-
-    def path(value: Any) -> Any:
-        if isinstance(value, tuple | list):
-            return type(value)(map(path, value))
-        return value if value is None else type(value)(Path(value).absolute())
-
-    paths = {option.name for option in task.options if isinstance(option.type, click.Path)}
-    return {name: path(v) if name in paths else v for name, v in options.items()}
+def digests(restoring: Restoring) -> list[str]:
+    """Of its priors' files."""
+    return [files.digest(path) for path in restoring.priors]

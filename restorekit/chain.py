@@ -1,0 +1,227 @@
+"""Tasks one after the other on one photo, without rounding in between. One task is a chain too."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import plugins
+from .engine.sampler import Progress
+from .errors import RestorekitError
+from .provenance import worst
+from .restorer import Choices, Restorer
+from .task import Result, Task, paths_of
+from .units import converted
+
+if TYPE_CHECKING:
+    from .images import Source
+
+
+@dataclass(frozen=True)
+class Link:
+    """A task of a chain: its name, its options (resolved), and what it leaves to its recipe."""
+
+    task: str
+    options: Mapping[str, Any]
+    choices: Choices
+
+    @property
+    def found(self) -> Task:
+        return plugins.registry().task(self.task)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What is to be done to a photo, in order. It may travel to other processes.
+
+    Raises:
+        RestorekitError: for no task at all, or one that draws from nothing after another.
+    """
+
+    links: tuple[Link, ...]
+
+    def __post_init__(self) -> None:
+        if not self.links:
+            raise RestorekitError("the chain is empty; name a task, as in 'denoise | superres'")
+        for link in self.links[1:]:
+            if not link.found.takes_photo:
+                raise RestorekitError(
+                    f"{link.task} takes no photo, and would drop what was made before it; "
+                    "let it be the first of the chain"
+                )
+
+    @property
+    def name(self) -> str:
+        """Whose the outputs are, in a folder's record."""
+        return " | ".join(link.task for link in self.links)
+
+    @property
+    def takes_photo(self) -> bool:
+        return self.links[0].found.takes_photo
+
+    def reads(self, name: str) -> list[Path]:
+        """The files besides the photo of that name that decide what becomes of it."""
+        return [path for link in self.links for path in link.found.reads(name, **link.options)]
+
+    def on(self, device: str) -> Chain:
+        """The same on another device."""
+        return self._each(lambda link: dataclasses.replace(link.choices, device=device))
+
+    def absolute(self) -> Chain:
+        """The same with absolute paths, wherever it may be opened."""
+        return Chain(tuple(map(absolute, self.links)))
+
+    def opened(self) -> Chained:
+        """Its priors loaded."""
+        return Chained(self)
+
+    def _each(self, choose: Callable[[Link], Choices]) -> Chain:
+        return Chain(tuple(dataclasses.replace(k, choices=choose(k)) for k in self.links))
+
+
+class Chained:
+    """A chain with its priors loaded, ready for any number of photos.
+
+    Attributes:
+        at_once: how many threads should call it, so that their tiles share batches.
+
+    Raises:
+        RestorekitError: as a `Restorer` does.
+    """
+
+    def __init__(self, chain: Chain) -> None:
+        self.plan = chain
+        self.steps = [
+            (Restorer(link.found, link.choices, link.options), link.options) for link in chain.links
+        ]
+        self.at_once = min(restorer.at_once for restorer, _ in self.steps)
+
+    @property
+    def priors(self) -> list[Path]:
+        """The weights that it reads."""
+        return [restorer.prior_file for restorer, _ in self.steps]
+
+    @functools.cached_property
+    def settings(self) -> list[dict[str, Any]]:
+        """All that decides what becomes of a photo, but for the files that are read."""
+        return [settings_of(restorer, options) for restorer, options in self.steps]
+
+    def __call__(
+        self,
+        pixels: np.ndarray | None,
+        alpha: np.ndarray | None = None,
+        *,
+        name: str = "",
+        source: Source | None = None,
+        sample_number: int = 0,
+        progress: Progress | None = None,
+        expected: Callable[[tuple[int, int]], None] | None = None,
+    ) -> Result:
+        """Restores one photo; the arguments are those of `Restorer`.
+
+        Between two tasks pixels are floats. A task sees the file that the photo was read from as
+        long as those before it have left the photo as it was.
+        """
+        if len(self.steps) == 1:
+            restorer, options = self.steps[0]
+            return restorer(
+                pixels,
+                alpha,
+                name=name,
+                source=source,
+                sample_number=sample_number,
+                progress=progress,
+                expected=expected,
+                **options,
+            )
+        if pixels is None:
+            pixels = np.empty((0, 0, 3), dtype=np.uint8)
+        kind = pixels.dtype
+        here = converted(pixels, np.float32)
+        clear = None if alpha is None else converted(alpha, np.float32)
+        results: list[Result] = []
+        for number, (restorer, options) in enumerate(self.steps):
+            result = restorer(
+                here,
+                clear,
+                name=name,
+                source=source,
+                sample_number=sample_number,
+                progress=progress and part(progress, number, len(self.steps)),
+                expected=expected,
+                **options,
+            )
+            if unchanged(here, result.pixels):
+                result = dataclasses.replace(result, pixels=here, made="")
+            else:
+                source = None
+            results.append(result)
+            here, clear = result.pixels, result.alpha
+        return Result(
+            converted(here, kind),
+            None if clear is None else converted(clear, kind),
+            sum(result.nfe for result in results),
+            sum(result.seconds for result in results),
+            tuple(
+                f"{link.task}: {note}"
+                for link, result in zip(self.plan.links, results, strict=True)
+                for note in result.notes
+            ),
+            worst([result.origin for result in results if result.made] or [results[0].origin]),
+            " | ".join(result.made for result in results if result.made),
+        )
+
+
+def part(progress: Progress, number: int, count: int) -> Progress:
+    """The progress of one task of several, of which each is a step."""
+    return lambda done, total: progress(number + done / max(total, 1), count)
+
+
+def unchanged(before: np.ndarray, after: np.ndarray) -> bool:
+    """But for what float32 rounds on the way into the engine and out of it."""
+    return before.shape == after.shape and np.allclose(before, after, rtol=0, atol=1e-6)
+
+
+def settings_of(restorer: Restorer, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides pixels. What lies at paths among the options, a record's key has by content."""
+    paths = paths_of(restorer.task)
+    return {
+        "task": restorer.task.name,
+        "options": {n: repr(v) for n, v in sorted(options.items()) if n not in paths},
+        "recipe": dataclasses.asdict(restorer.recipe),
+        "mode": restorer.mode,
+        "seed": restorer.seed,
+        "ensemble": restorer.ensemble,
+        "window": restorer.tile if restorer.prior.halo is None else None,  # tiles change nothing
+        "precision": str(restorer.prior.precision),
+        "prior": restorer.weights,
+        "versions": [version("restorekit"), plugins.registry().version_of(restorer.task.name)],
+    }
+
+
+def absolute(link: Link) -> Link:
+    """A link with absolute paths where its options or its prior are paths."""
+
+    def path(value: Any) -> Any:
+        if isinstance(value, tuple | list):
+            return type(value)(map(path, value))
+        return value if value is None else type(value)(Path(value).absolute())
+
+    paths = paths_of(link.found)
+    options = {name: path(v) if name in paths else v for name, v in link.options.items()}
+    choices = link.choices
+    if choices.prior is not None and choices.prior not in plugins.registry().offered("prior"):
+        choices = dataclasses.replace(choices, prior=str(Path(choices.prior).absolute()))
+    return Link(link.task, options, choices)
+
+
+def alone(task: Task, choices: Choices, options: Mapping[str, Any]) -> Chain:
+    """A chain of one task."""
+    return Chain((Link(task.name, dict(options), choices),))

@@ -1,0 +1,128 @@
+"""Chains as people write them: a line, as in "dejpeg | denoise strength=0.8", or a TOML file."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import files, plugins
+from .chain import Chain, Link
+from .errors import RestorekitError
+from .restorer import Choices
+from .task import resolve
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Step = tuple[str, Mapping[str, Any]]
+OWN = ("mode", "method", "sampler", "steps", "prior", "ensemble")  # of `Choices`, a step may say
+FORM = "write 'TASK NAME=VALUE ... | TASK ...', as in 'dejpeg | denoise strength=0.8'"
+
+
+def of(given: str | Sequence[str | Step], choices: Choices) -> Chain:
+    """A chain, of its text or, in Python, of tasks' names and pairs (name, options).
+
+    Args:
+        given: options in text mean what they mean on the command line (sigma=25 is on 0..255);
+            else what they mean in `restorekit.restore`. Among them may be mode, method, sampler,
+            steps, prior and ensemble.
+        choices: for what the steps leave open.
+
+    Raises:
+        RestorekitError: for text of another form, an unknown task, or options that do not fit.
+    """
+    if isinstance(given, str):
+        return Chain(tuple(link(step, choices) for step in parsed(given)))
+    links: list[Link] = []
+    for item in given:
+        if isinstance(item, str):
+            links += of(item, choices).links
+        elif isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], Mapping):
+            links.append(link(item, choices))
+        else:
+            raise RestorekitError(f"{item!r} is no step of a chain; give NAME or (NAME, OPTIONS)")
+    return Chain(tuple(links))
+
+
+def from_file(path: Path, choices: Choices) -> Chain:
+    """The chain of a TOML file: a table [[step]] for each, with its task and its options.
+
+    Raises:
+        RestorekitError: if it cannot be read, or is of another form.
+    """
+    try:
+        content = tomllib.loads(files.text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise RestorekitError(f"{path}: is no TOML ({error})") from error
+    steps = content.pop("step", None)
+    tables = isinstance(steps, list) and all(isinstance(step, dict) for step in steps)
+    if content or not tables or not all(isinstance(s.get("task"), str) for s in steps):
+        raise RestorekitError(
+            f"{path}: is no chain; give every task a table, as in\n[[step]]\ntask = 'denoise'"
+        )
+    links = []
+    for step in steps:
+        options = {n.replace("-", "_"): typed(v) for n, v in step.items() if n != "task"}
+        try:
+            links.append(link((step["task"], options), choices))
+        except RestorekitError as error:
+            raise RestorekitError(f"{path}: {error}") from error
+    return Chain(tuple(links))
+
+
+def parsed(text: str) -> list[Step]:
+    """The steps of a line.
+
+    Raises:
+        RestorekitError: for text of another form.
+    """
+    words = shlex.shlex(text, posix=True, punctuation_chars="|")
+    words.whitespace_split, words.commenters = True, ""
+    steps: list[list[str]] = [[]]
+    try:
+        for word in words:
+            if set(word) == {"|"}:
+                steps.append([])
+            else:
+                steps[-1].append(word)
+    except ValueError as error:
+        raise RestorekitError(f"chain {text!r}: {error}; {FORM}") from error
+    if not all(steps):
+        raise RestorekitError(f"chain {text!r} has a step without a task; {FORM}")
+    return [(name, dict(pair(word, name) for word in options)) for name, *options in steps]
+
+
+def pair(word: str, task: str) -> tuple[str, Any]:
+    """NAME=VALUE; a name alone is a flag."""
+    name, equals, value = word.partition("=")
+    name = name.removeprefix("--").replace("-", "_")
+    if not name.isidentifier():
+        raise RestorekitError(f"{task}: {word!r} is no option; {FORM}")
+    return name, value if equals else "true"
+
+
+def typed(value: Any) -> Any:
+    """A value of a TOML file as one would type it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+def link(step: Step, choices: Choices) -> Link:
+    """A step with every option resolved."""
+    name, given = step
+    task = plugins.registry().task(name)
+    own = {option.name for option in task.options}
+    common = {n: v for n, v in given.items() if n in OWN and n not in own}
+    options = resolve(task, {n: v for n, v in given.items() if n not in common})
+    if isinstance(steps := common.get("steps"), str) and steps.isdecimal():
+        common["steps"] = int(steps)
+    if common.get("ensemble") in ("true", "false"):
+        common["ensemble"] = common["ensemble"] == "true"
+    return Link(name, options, dataclasses.replace(choices, **common))

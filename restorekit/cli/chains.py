@@ -1,0 +1,68 @@
+"""`restorekit run CHAIN INPUT... -o OUTPUT`: several tasks, one after the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import RestorekitError
+from .common import choices_from, common_options
+from .files import (
+    file_options,
+    folder_options,
+    inputs_argument,
+    output_option,
+    restore_files,
+    samples_option,
+)
+
+STEPS_OWN = ("method", "sampler", "steps", "prior")  # which differ from task to task
+
+
+def run(chain: str, **values: Any) -> None:
+    """Do several tasks one after the other, without rounding in between.
+
+    CHAIN is text, as in 'dejpeg | denoise strength=0.8 | superres scale=2', or a TOML file with a
+    table [[step]] for each: task = "denoise", and its options. An option is called as on the
+    task's own command line; mode, method, sampler, steps, prior and ensemble may be among them.
+    """
+    from .. import chain_text
+
+    given: tuple[Path, ...] = values.pop("inputs")
+    target, samples = values.pop("output"), values.pop("samples")
+    files = [*file_options(), *folder_options()]
+    how = {option.name: values.pop(option.name) for option in files if option.name}
+    perceptual = samples > 1 and values["mode"] is None
+    values.update(dict.fromkeys(STEPS_OWN))
+    choices = choices_from(values, "perceptual" if perceptual else "fidelity")
+    if chain.endswith(".toml"):
+        spec = chain_text.from_file(Path(chain), choices)
+    else:
+        spec = chain_text.of(chain, choices)
+    if samples > 1 and all(link.choices.mode == "fidelity" for link in spec.links):
+        raise RestorekitError("--samples needs --mode perceptual; fidelity has one answer")
+    if bool(given) != spec.takes_photo:
+        what = "needs photos" if spec.takes_photo else "takes no photo"
+        raise RestorekitError(f"{spec.links[0].task} {what}")
+    restore_files(spec, choices.device, given, target, samples, **how)
+
+
+def command() -> click.Command:
+    """`restorekit run`."""
+    return click.Command(
+        "run",
+        params=[
+            click.Argument(["chain"]),
+            inputs_argument(required=False),
+            output_option(),
+            *(option for option in common_options(None) if option.name not in STEPS_OWN),
+            samples_option(),
+            *file_options(),
+            *folder_options(),
+        ],
+        callback=run,
+        help=run.__doc__,
+        short_help="Do several tasks, one after the other.",
+    )
