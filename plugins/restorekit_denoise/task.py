@@ -44,7 +44,8 @@ class Denoise(Task):
             type=Number(0, 10),
             default=1.0,
             show_default=True,
-            help="Multiplies the level: less than 1 leaves some of the noise.",
+            help="Multiplies the level: less than 1 leaves some of the noise, more takes some of "
+            "the finest texture too.",
         ),
         click.Option(
             ["--keep-grain"],
@@ -74,17 +75,23 @@ class Denoise(Task):
 
         y, share = picture.pixels, options["keep_grain"]
         notes: tuple[str, ...] = ()
-        sigma = options["sigma"]
+        sigma, strength = options["sigma"], options["strength"]
+        state = y
         if sigma == "auto":
             from restorekit.noise_level import estimate
 
             found = estimate(y)
-            notes = (described(found, options["strength"]),)
+            notes = (described(found, strength),)
             sigma = found.level if found.level >= LEAST else 0.0
-        level = sigma_to_engine(options["strength"] * sigma)
-        # Noise found in a grey photo is without colour, and so known to the prior for real noise;
-        # noise that is told is known to the prior for white noise where each channel has its own.
-        state = y.expand(-1, 3, -1, -1) if level and options["sigma"] == "auto" else y
+            # A prior that takes its level for an upper bound removes no more when it is told more:
+            # what exceeds 1 is for what it has left.
+            if sigma and strength > 1:
+                state, strength = picture.denoised(sigma_to_engine(sigma)), strength - 1
+            # Noise found in a grey photo is without colour, and so known to the prior for real
+            # noise; told noise is known to the one for white noise, each channel with its own.
+            if sigma * strength:
+                state = state.expand(-1, 3, -1, -1)
+        level = sigma_to_engine(strength * sigma)
 
         def finish(x: Tensor) -> Tensor:
             return torch.lerp(x.mean(1, keepdim=True) if y.shape[1] == 1 else x, y, share)
