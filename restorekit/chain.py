@@ -70,6 +70,12 @@ class Chain:
         """The files besides the photo of that name that decide what becomes of it."""
         return [path for link in self.links for path in link.found.reads(name, **link.options)]
 
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """What is written besides each photo."""
+        named = [name for link in self.links for name in link.found.extras(**link.options)]
+        return tuple(dict.fromkeys(named))
+
     def on(self, device: str) -> Chain:
         """The same on another device."""
         return self._each(lambda link: dataclasses.replace(link.choices, device=device))
@@ -176,6 +182,7 @@ class Chained:
             ),
             worst([result.origin for result in results if result.made] or [results[0].origin]),
             " | ".join(result.made for result in results if result.made),
+            {name: shown for result in results for name, shown in result.extras.items()},
         )
 
 
@@ -191,7 +198,7 @@ def unchanged(before: np.ndarray, after: np.ndarray) -> bool:
 
 def settings_of(restorer: Restorer, options: Mapping[str, Any]) -> dict[str, Any]:
     """What decides pixels. What lies at paths among the options, a record's key has by content."""
-    paths = paths_of(restorer.task)
+    paths = paths_of(restorer.task, options)
     return {
         "task": restorer.task.name,
         "options": {n: repr(v) for n, v in sorted(options.items()) if n not in paths},
@@ -214,7 +221,7 @@ def absolute(link: Link) -> Link:
             return type(value)(map(path, value))
         return value if value is None else type(value)(Path(value).absolute())
 
-    paths = paths_of(link.found)
+    paths = paths_of(link.found, link.options)
     options = {name: path(v) if name in paths else v for name, v in link.options.items()}
     choices = link.choices
     if choices.prior is not None and choices.prior not in plugins.registry().offered("prior"):

@@ -21,6 +21,23 @@ class Number(click.FloatRange):
         return number
 
 
+class PathOr(click.Path):
+    """A path, or one of some words, which stand for something else; ./WORD is a path."""
+
+    def __init__(self, *words: str, **of_path: Any) -> None:
+        super().__init__(**of_path)
+        self.words = words
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        return value if self.is_word(value) else super().convert(value, param, ctx)
+
+    def is_word(self, value: Any) -> bool:
+        return isinstance(value, str) and value in self.words
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "|".join([*self.words, "FILE"])
+
+
 class NoiseLevel(click.ParamType):  # type: ignore[type-arg]
     """A noise standard deviation: text is on 0..255, numbers on [0, 1]; "auto" may be allowed."""
 

@@ -234,9 +234,16 @@ class Restorer:
             restored = np.repeat(restored, 3, axis=2)
         alpha = _resized(alpha, problem)
         seconds = time.perf_counter() - began
-        made = self._made(options, sample_number)
-        origin = self._origin(problem)
-        return Result(restored, alpha, before + nfe, seconds, problem.notes, origin, made)
+        return Result(
+            restored,
+            alpha,
+            before + nfe,
+            seconds,
+            problem.notes,
+            self._origin(problem),
+            self._made(options, sample_number, asked=before + nfe > 0),
+            problem.extras,
+        )
 
     def _origin(self, problem: Problem) -> str:
         """In IPTC's terms: all invented, some of it, or nothing."""
@@ -245,14 +252,16 @@ class Restorer:
         invented = problem.keep is not None or self.mode == "perceptual"
         return provenance.COMPOSITE if invented else provenance.ENHANCED
 
-    def _made(self, options: Mapping[str, Any], sample_number: int) -> str:
-        """Task, options and prior in words, without any path."""
-        paths = paths_of(self.task)
+    def _made(self, options: Mapping[str, Any], sample_number: int, asked: bool) -> str:
+        """Task, options and, if it was asked, the prior in words, without any path."""
+        paths = paths_of(self.task, options)
         said = [
             f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
             for name, value in sorted(options.items())
             if name not in paths and isinstance(value, str | int | float) and value is not False
         ]
+        if not asked:
+            return " ".join([self.task.name, *said])
         if self.mode == "perceptual":
             said += [f"seed={self.seed}", f"sample={sample_number + 1}"]
         how = f"{self.mode}, {self.recipe.method}, {self.recipe.sampler}, {self.recipe.steps} steps"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .errors import RestorekitError
+from .options import PathOr
 from .provenance import ENHANCED
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Problem:
         opaque: the restored picture has no transparent pixels any more.
         finish: a last correction of the restored picture, (1, C, H, W) -> the same.
         notes: what the user should know, a line each.
+        extras: pictures (H, W) or (H, W, 3) of uint8 that are to be seen besides, by name.
     """
 
     observation: Observation
@@ -78,6 +80,7 @@ class Problem:
     opaque: bool = False
     finish: Callable[[Tensor], Tensor] | None = None
     notes: tuple[str, ...] = ()
+    extras: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,10 @@ class Task:
         """
         return ()
 
+    def extras(self, **options: Any) -> Sequence[str]:
+        """The names of what every photo's `Problem.extras` will hold; NAME-EXTRA.png has it."""
+        return ()
+
     def prior_for(self, options: Mapping[str, Any]) -> str:
         """The name of the prior for these options, where they decide it."""
         return self.prior
@@ -177,7 +184,8 @@ class Result:
         seconds: for observing, sampling and finishing, without decoding or loading weights.
         notes: what the user should know.
         origin: what the pixels are now, in IPTC's terms; see `provenance`.
-        made: what was done to them, in words.
+        made: what was done to them, in words; nothing, where nothing was.
+        extras: see `Problem`.
     """
 
     pixels: np.ndarray
@@ -187,6 +195,7 @@ class Result:
     notes: tuple[str, ...] = field(default=())
     origin: str = ENHANCED
     made: str = ""
+    extras: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def of(self, photo: Photo, stamp: bool = True) -> Photo:
         """A photo, restored so, whose XMP says what made it, unless nothing was changed.
@@ -237,6 +246,11 @@ def resolve(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def paths_of(task: Task) -> set[str]:
-    """The names of the options that are paths."""
-    return {o.name for o in task.options if o.name and isinstance(o.type, click.Path)}
+def paths_of(task: Task, options: Mapping[str, Any]) -> set[str]:
+    """The names of the options that are paths here."""
+
+    def is_path(kind: click.ParamType[Any], value: Any) -> bool:
+        word = isinstance(kind, PathOr) and kind.is_word(value)
+        return isinstance(kind, click.Path) and not word
+
+    return {o.name for o in task.options if o.name and is_path(o.type, options.get(o.name))}

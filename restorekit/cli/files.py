@@ -199,7 +199,7 @@ def restore_files(
     selection = folder.Selection(
         include, exclude, shard or shard_of_process(), f".{suffix}" if suffix else None
     )
-    plan = folder.plan(inputs, output, samples, selection)
+    plan = folder.plan(inputs, output, samples, selection, spec.extras)
     if retry_failed and plan.folder is None:
         raise RestorekitError("--retry-failed needs a folder of photos")
     if engine == "ray" and plan.folder is None:

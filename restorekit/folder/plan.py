@@ -20,20 +20,23 @@ PRIVATE = ".restorekit"  # what a run keeps in its output folder
 class Job:
     """One picture: where from (None: from nothing), where to, its name for noise and messages.
 
-    With several samples `targets` are those of each sample, of their mean and of their deviation.
+    With several samples `targets` are those of each sample, of their mean and of their deviation;
+    and then those of `extras`, what a task shows besides.
     """
 
     source: Path | None
     target: Path
     name: str
     samples: int = 1
+    extras: tuple[str, ...] = ()
 
     @property
     def targets(self) -> list[Path]:
+        extras = [self.target.with_name(f"{self.target.stem}-{name}.png") for name in self.extras]
         if self.samples == 1:
-            return [self.target]
+            return [self.target, *extras]
         names = [*map(str, range(1, self.samples + 1)), "mean", "deviation"]
-        return [self.target.with_stem(f"{self.target.stem}-{name}") for name in names]
+        return [*(self.target.with_stem(f"{self.target.stem}-{name}") for name in names), *extras]
 
 
 @dataclass(frozen=True)
@@ -96,19 +99,26 @@ class Plan:
 
 
 def plan(
-    inputs: Sequence[Path], output: Path, samples: int = 1, selection: Selection = Selection()
+    inputs: Sequence[Path],
+    output: Path,
+    samples: int = 1,
+    selection: Selection = Selection(),
+    extras: tuple[str, ...] = (),
 ) -> Plan:
     """Pairs every input file with its output.
 
     One file goes to the file `output`, and so does what needs no input; several, or a folder's,
     go into the folder `output` under their own names, a folder's tree mirrored.
 
+    Args:
+        extras: names of what is written besides each photo, see `Task.extras`.
+
     Raises:
         RestorekitError: if an input is missing, two would become the same output, one would
             overwrite an original, or leave the output folder.
     """
     if not inputs:
-        return Plan([Job(None, selection.renamed(output), output.name, samples)])
+        return Plan([Job(None, selection.renamed(output), output.name, samples, extras)])
     for given in inputs:
         if not given.exists():
             raise RestorekitError(f"{given}: no such file; check the path")
@@ -120,7 +130,7 @@ def plan(
                 f"{output}: is a folder; for one photo name a file, as {output / inputs[0].name}"
             )
         check_format(output, selection.suffix)
-        jobs = [Job(inputs[0], selection.renamed(output), inputs[0].name, samples)]
+        jobs = [Job(inputs[0], selection.renamed(output), inputs[0].name, samples, extras)]
         check(jobs, None)
         return Plan(jobs)
     if output.exists() and any(output.samefile(given) for given in inputs):
@@ -141,7 +151,7 @@ def plan(
             + "".join(f"; {line}" for line in left_out.told())
         )
     wanted = [
-        Job(source, selection.in_folder(output / name), name, samples)
+        Job(source, selection.in_folder(output / name), name, samples, extras)
         for source, name in pairs
         if selection.matches(name)
     ]

@@ -109,6 +109,8 @@ class Spec(Protocol):
     def name(self) -> str: ...
     @property
     def takes_photo(self) -> bool: ...
+    @property
+    def extras(self) -> tuple[str, ...]: ...
     def reads(self, name: str) -> Sequence[Path]: ...
     def on(self, device: str) -> Spec: ...
     def absolute(self) -> Spec: ...
@@ -202,7 +204,8 @@ class Workshop:
         written = []
         left_out = () if self.files.strip_metadata else images.left_out(loaded.job.target, photo)
         stamp = self.files.provenance and not self.files.strip_metadata
-        for target, picture in pictures_of(loaded.targets, photo, results, stamp):
+        extras = loaded.job.extras
+        for target, picture in pictures_of(loaded.targets, photo, results, stamp, extras):
             picture = self.files.prepared(picture)
             replace = target in loaded.replaces
             images.write(target, picture, quality=self.files.quality, replace=replace)
@@ -243,8 +246,10 @@ def pictures_of(
     photo: images.Photo,
     results: Sequence[Result],
     stamp: bool = True,
+    extra_names: Sequence[str] = (),
 ) -> list[tuple[Path, images.Photo]]:
-    """What goes where: one result; or several, their mean and deviation. None is left out.
+    """What goes where: one result; or several, their mean and deviation; then what a task shows
+    besides. None is left out.
 
     Args:
         stamp: say in XMP what made them, where anything did.
@@ -262,4 +267,6 @@ def pictures_of(
                 whole[rows] = np.rint(values) if mean.dtype.kind == "u" else values
         pictures.append(pictures[0].with_pixels(mean, alpha=results[0].alpha))
         pictures.append(pictures[0].with_pixels(deviation, alpha=None))
+    extras = results[0].extras
+    pictures += [images.Photo(np.atleast_3d(extras[name])) for name in extra_names]
     return [(path, p) for path, p in zip(targets, pictures, strict=True) if path]
