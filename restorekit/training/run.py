@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .. import state as gate
 from ..errors import RestorekitError
-from ..files import clear, make_folder, opened, read, text, unwritable, write
+from ..files import appended, clear, make_folder, opened, read, text, unwritable, write
 from .settings import Settings
 
 Report = Callable[[dict[str, Any]], None]
@@ -221,7 +221,7 @@ class Log:
         for row in kept:
             self.last |= dict.fromkeys(row, int(row["step"]))
         write(self.path, "".join(json.dumps(row) + "\n" for row in kept))
-        self.file = open(self.path, "a")  # noqa: SIM115 - open for the whole run
+        self.file = appended(self.path)
         self.report = report
         self.board: Any = None
         with contextlib.suppress(ImportError):
@@ -231,8 +231,7 @@ class Log:
 
     def __call__(self, row: dict[str, Any]) -> None:
         try:
-            self.file.write(json.dumps(row) + "\n")
-            self.file.flush()
+            self.file.write((json.dumps(row) + "\n").encode())
         except OSError as error:
             raise unwritable(self.path, error) from error
         self.last |= dict.fromkeys(row, row["step"])
