@@ -1,0 +1,99 @@
+"""The task `fade`: faded prints get their density back. Classical: no prior is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restorekit.options import Number
+from restorekit.task import Picture, Problem, Recipe, Task, Trial
+from restorekit.units import from_engine, to_engine
+
+from . import density
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from restorekit.engine.noise import Noise
+
+ALONE = Recipe("none", "ddim", steps=1)  # at noise level 0, where nothing is asked
+
+
+class Fade(Task):
+    """One affine map of each channel's density; see `density`."""
+
+    name = "fade"
+    summary = "Give faded and yellowed prints their range and colours back."
+    options = (
+        click.Option(
+            ["--strength"],
+            type=Number(0, 1),
+            default=1.0,
+            show_default=True,
+            help="How far to go: 0 leaves the photo as it is.",
+        ),
+    )
+    recipes = {"fidelity": ALONE, "perceptual": ALONE}
+
+    def observe(self, picture: Picture, **options: Any) -> Problem:
+        from restorekit.engine.conditioning import Degradation, Observation
+        from restorekit.engine.operators import Identity
+
+        x, strength = picture.pixels, options["strength"]
+        fading = density.analysed(x)
+        if fading is not None and strength:
+            x = density.restored(x, fading, strength)
+        return Problem(
+            Observation(x, Degradation(Identity())),
+            size=(x.shape[2], x.shape[3]),
+            guess=x,
+            level=0.0,
+            guess_is_state=True,
+            notes=(described(fading, strength),),
+        )
+
+    @property
+    def trial(self) -> Trial:  # type: ignore[override]
+        return Trial(degrade, stretched)
+
+
+def described(fading: density.Fading | None, strength: float) -> str:
+    """What was found and done, in plain words."""
+    if fading is None:
+        return "not faded: left as it is"
+    found = f"faded to {fading.left:.0%} of a print's range"
+    if not strength:
+        return f"{found}: left as it is"
+    done = "range restored" if strength == 1 else f"range restored by {strength:.0%}"
+    if fading.toned:
+        return f"{found}: {done}, the tone kept"
+    if fading.cast > 0.05:
+        return f"{found}, with a cast: {done}, two thirds of the cast removed"
+    return f"{found}: {done}"
+
+
+def degrade(
+    clean: np.ndarray, noise: Noise, **options: Any
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Each dye keeps 40 to 70 % of its density, and the paper yellows."""
+    import numpy as np
+
+    uniform = noise.branch("fade").normal((clean.shape[2],)).numpy()
+    kept = 0.55 + 0.15 * np.tanh(uniform)
+    paper = np.array([0.02, 0.03, 0.10])[: clean.shape[2]]
+    faded = 10 ** (-paper) * (clean / 255).clip(density.DARKEST, 1) ** kept
+    return clean, np.rint(255 * faded).astype(np.uint8), dict(options)
+
+
+def stretched(faded: np.ndarray, **options: Any) -> np.ndarray:
+    """Each channel between its ends, as photo programs do by themselves."""
+    import numpy as np
+    from skimage.exposure import rescale_intensity
+
+    x = from_engine(to_engine(faded), np.dtype(np.float32))
+    ends = np.percentile(x, [density.ENDS, 100 - density.ENDS], axis=(0, 1))
+    channels = [
+        rescale_intensity(x[..., c], (ends[0, c], ends[1, c]), (0, 1)) for c in range(x.shape[2])
+    ]
+    return np.rint(255 * np.stack(channels, axis=2)).astype(np.uint8)
