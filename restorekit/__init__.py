@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from .errors import RestorekitError
 
 if TYPE_CHECKING:
-    from .api import restore
+    from .api import diagnose, restore
 
 __version__ = "0.1.0"
-__all__ = ["RestorekitError", "__version__", "restore"]
+__all__ = ["RestorekitError", "__version__", "diagnose", "restore"]
 
 
 # For torch, which looks when it is first imported: memory in pages of 2 MB, not of 4 kB. Maps of
@@ -20,9 +20,9 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 def __getattr__(name: str) -> Any:
-    # Importing restorekit must not import torch; asking for `restore` does.
-    if name == "restore":
-        from .api import restore
+    # Importing restorekit must not import torch; asking for what it does does.
+    if name in ("diagnose", "restore"):
+        from . import api
 
-        return restore
+        return getattr(api, name)
     raise AttributeError(f"module 'restorekit' has no attribute {name!r}")

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import chain, chain_text, images, plugins
+from . import chain, chain_text, diagnosis, images, plugins
 from .engine.sampler import Progress
 from .errors import RestorekitError
 from .restorer import Choices
-from .task import resolve
+from .task import Result, resolve
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +114,35 @@ def restore(
     raise RestorekitError(f"cannot restore a {type(image).__name__}; give an array or a path")
 
 
+def diagnose(image: Image) -> diagnosis.Diagnosis:
+    """What is wrong with a picture, and what would mend it.
+
+    Args:
+        image: an array (H, W, 3), (H, W) or (H, W, 4) as `restore` takes it, or the path of a file,
+            of which more can be told.
+
+    Returns:
+        Its `found` has all findings; `restore(diagnosis.steps(), image)` mends them, where there
+        are any.
+
+    Raises:
+        RestorekitError: for what is no picture.
+    """
+    if isinstance(image, str | os.PathLike):
+        photo = images.read(Path(image))
+        return diagnosis.diagnosed(photo.pixels, photo.alpha, Path(image).name, photo.source)
+    if not isinstance(image, np.ndarray):
+        raise RestorekitError(f"cannot diagnose a {type(image).__name__}; give an array or a path")
+    found: list[diagnosis.Diagnosis] = []
+
+    def run(pixels: np.ndarray, alpha: np.ndarray | None, name: str) -> Result:
+        found.append(diagnosis.diagnosed(pixels, alpha))
+        return Result(pixels, alpha, 0, 0.0)
+
+    _array(image, run, "")
+    return found[0]
+
+
 Run = Callable[..., Any]
 
 
@@ -131,6 +160,8 @@ def _path(
     if target is None:
         pixels: np.ndarray = result.pixels
         return pixels
+    if result.leaves(photo) and images.copy(target, photo, replace=overwrite):
+        return target
     images.write(target, result.of(photo, stamp), replace=overwrite)
     for note in images.left_out(target, photo):
         log.warning("%s: %s", target, note)

@@ -1,8 +1,8 @@
-"""The core's own methods, samplers, priors and metrics, through the same hooks as everybody's."""
+"""What the core itself offers, through the same hooks as everybody's plugins."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .engine.conditioning import Method
     from .engine.sampler import Step
     from .metrics import Metric
+    from .task import Finding, Picture
 
 
 @hookimpl
@@ -41,3 +42,10 @@ def restorekit_metrics() -> Mapping[str, Metric]:
     from .metrics import METRICS
 
     return METRICS
+
+
+@hookimpl
+def restorekit_finders() -> Mapping[str, Callable[[Picture], Iterable[Finding]]]:
+    from . import looks
+
+    return {"size": looks.size, "sharpness": looks.sharpness}

@@ -9,9 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
+
 from . import files, plugins
 from .chain import Chain, Link
 from .errors import RestorekitError
+from .options import NoiseLevel
 from .restorer import Choices
 from .task import resolve
 
@@ -74,6 +77,28 @@ def from_file(path: Path, choices: Choices) -> Chain:
         except RestorekitError as error:
             raise RestorekitError(f"{path}: {error}") from error
     return Chain(tuple(links))
+
+
+def written(chain: Chain) -> str:
+    """A chain as text that `of` understands, with what differs from the tasks' defaults."""
+    steps = []
+    for one in chain.links:
+        task = one.found
+        plain = resolve(task, {})
+        words = [one.task]
+        for option in task.options:
+            name = option.name or ""
+            if (value := one.options.get(name)) != plain[name]:
+                words.append(f"{name.replace('_', '-')}={shlex.quote(as_typed(option, value))}")
+        steps.append(" ".join(words))
+    return " | ".join(steps)
+
+
+def as_typed(option: click.Option, value: Any) -> str:
+    """An option's value as one would type it."""
+    if isinstance(option.type, NoiseLevel) and not isinstance(value, str):
+        value = 255 * value
+    return f"{value:.10g}" if isinstance(value, float) else str(typed(value))
 
 
 def parsed(text: str) -> list[Step]:

@@ -9,7 +9,7 @@ belong inside functions: `restorekit --help` asks for tasks, and must not wait f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .engine.conditioning import Method
     from .engine.sampler import Step
     from .metrics import Metric
-    from .task import Task
+    from .task import Finding, Picture, Task
 
 hookspec = pluggy.HookspecMarker("restorekit")
 hookimpl = pluggy.HookimplMarker("restorekit")
@@ -48,3 +48,8 @@ def restorekit_priors() -> Mapping[str, Path]:  # type: ignore[empty-body]
 @hookspec
 def restorekit_metrics() -> Mapping[str, Metric]:  # type: ignore[empty-body]
     """Metrics, by the name of their column: (restored, reference, data_range) -> float."""
+
+
+@hookspec
+def restorekit_finders() -> Mapping[str, Callable[[Picture], Iterable[Finding]]]:  # type: ignore[empty-body]
+    """What `restorekit diagnose` tells that no task mends, by name; tasks have `Task.find`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Any
 
 import pluggy
@@ -47,8 +47,7 @@ class Registry:
             self.plugins.append(self._admit(point))
 
     def _admit(self, point: EntryPoint) -> Plugin:
-        package = package_of(point)
-        version = point.dist.version if point.dist else "?"
+        package, version = about(point.dist)
         name = f"{point.name} of {package}"  # two packages may use the same entry point's name
         try:
             module = point.load()
@@ -108,6 +107,11 @@ class Registry:
         """Everything of a kind, by name. The first plugin to claim a name keeps it."""
         return self._mapping(f"restorekit_{kind}s")
 
+    @property
+    def versions(self) -> list[str]:
+        """Of all packages with plugins."""
+        return sorted({f"{p.package} {p.version}" for p in self.plugins if not p.problem})
+
     def version_of(self, task: str) -> str:
         """The package that a task comes from, and its version."""
         found = (p for p in self.plugins if task in p.tasks)
@@ -123,7 +127,16 @@ class Registry:
 
 def package_of(point: EntryPoint) -> str:
     """The name of the package that an entry point came with."""
-    return point.dist.name if point.dist else "?"
+    return about(point.dist)[0]
+
+
+@functools.cache  # as a package has several entry points, and its description may be long
+def about(package: Distribution | None) -> tuple[str, str]:
+    """A package's name and version."""
+    if package is None:
+        return "?", "?"
+    metadata = package.metadata
+    return metadata["Name"], metadata["Version"]
 
 
 def reason(error: BaseException) -> str:

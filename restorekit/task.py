@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +83,28 @@ class Problem:
     extras: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
+PRESETS = ("scan", "phone", "web")  # kinds of picture that people bring
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a photo that a task can mend, or that is good to know.
+
+    Attributes:
+        what: in plain words, as "noise about 6 of 255, stronger in colour".
+        figures: the same as numbers and names.
+        options: of the task that found it, as in Python, with which it would mend it; None where
+            there is nothing to do.
+        suits: the kinds of picture, of `PRESETS`, in which it is to be mended without being asked.
+            What suits "web" alone is only done for that.
+    """
+
+    what: str
+    figures: Mapping[str, float | str] = field(default_factory=dict)
+    options: Mapping[str, Any] | None = None
+    suits: Collection[str] = PRESETS
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a mode restores unless told otherwise. Names are looked up among the plugins.
@@ -142,6 +164,9 @@ class Task:
         takes_photo: False where pictures come from nothing.
         prior: name of the prior that the task works with unless told otherwise; see `prior_for`.
         trial: for `restorekit benchmark`, if the task can be tried on clean photos.
+        stage: where it stands among the tasks that a photo is recommended, the smaller the
+            earlier: 10 for what a file's coding did, 20 for damage, 30 for fading, 40 for noise,
+            60 for the size.
     """
 
     name: str
@@ -151,6 +176,19 @@ class Task:
     takes_photo: bool = True
     prior: str = "photo"
     trial: Trial | None = None
+    stage: int = 50
+
+    def find(self, picture: Picture) -> Iterable[Finding]:
+        """What it sees in a photo, for `restorekit diagnose`; quickly, and without a prior."""
+        return ()
+
+    def at_strength(self, options: Mapping[str, Any], strength: float) -> Mapping[str, Any]:
+        """Options that do so much more or less: by the option "strength", if there is one."""
+        for option in self.options:
+            if option.name == "strength":
+                most = getattr(option.type, "max", None)
+                return {**options, "strength": strength if most is None else min(strength, most)}
+        return options
 
     def reads(self, name: str, **options: Any) -> Sequence[Path]:
         """The files besides the photo that decide its restoration, so that a change is noticed.
@@ -204,10 +242,22 @@ class Result:
             photo: what was restored; or this very picture, where it came from nothing.
             stamp: whether its XMP is to say so.
         """
-        same = photo.pixels is not self.pixels and photo.pixels.shape == self.pixels.shape
-        same = same and bool((photo.pixels == self.pixels).all())
+        drawn = photo.pixels is self.pixels and self.made
         restored = photo.with_pixels(self.pixels, alpha=self.alpha)
-        return restored.stamped(self.origin, self.made) if stamp and not same else restored
+        if not stamp or not (drawn or not _equal(photo.pixels, self.pixels)):
+            return restored
+        return restored.stamped(self.origin, self.made)
+
+    def leaves(self, photo: Photo) -> bool:
+        """Whether a photo is what it was, to the bit."""
+        return _equal(photo.pixels, self.pixels) and _equal(photo.alpha, self.alpha)
+
+
+def _equal(before: np.ndarray | None, after: np.ndarray | None) -> bool:
+    if before is None or after is None or before is after:
+        return before is after
+    same = before.dtype == after.dtype and before.shape == after.shape
+    return same and bool((before == after).all())
 
 
 def resolve(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from restorekit_dejpeg.grid import offset_of, saved_before
-from restorekit_dejpeg.level import level_of
 from restorekit_dejpeg.task import from_file
 from skimage import data
 
@@ -145,7 +144,7 @@ def test_the_level_is_told_by_the_coefficients(tmp_path: Path) -> None:
     for quality in (10, 30, 60, 90):
         path = saved(tmp_path / "a.jpg", data.coffee(), quality=quality, subsampling=0)
         true = np.square(images.read(path).pixels.astype(float) - data.coffee()).mean() ** 0.5
-        assert 255 * level_of(coding_of(path).components) == pytest.approx(true, rel=0.3)
+        assert 255 * coding_of(path).error == pytest.approx(true, rel=0.3)
 
 
 def test_turned_grey_progressive_and_tiny_files(tmp_path: Path) -> None:

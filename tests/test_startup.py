@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -43,15 +45,20 @@ def test_light_commands_load_nothing_heavy(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["--help", "plugins"])
-def test_light_commands_start_fast(command: str) -> None:
-    """At most three times what their two libraries cost, each at its best of runs in turn."""
+def test_light_commands_start_fast(command: str, tmp_path: Path) -> None:
+    """At most three times what their two libraries cost, each at its best of runs in turn.
+
+    Compiled, as installed packages are.
+    """
+    compiled = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
+    compiled["PYTHONPYCACHEPREFIX"] = str(tmp_path)
     ours = [sys.executable, "-m", "restorekit", command]
     theirs = [sys.executable, "-c", "import click, pluggy"]
     best = {"ours": float("inf"), "theirs": float("inf")}
     for turn in range(25):  # more turns only where other work on the machine disturbs them
         for name, arguments in (("ours", ours), ("theirs", theirs)):
             began = time.perf_counter()
-            subprocess.run(arguments, stdout=subprocess.DEVNULL, check=True)
+            subprocess.run(arguments, stdout=subprocess.DEVNULL, check=True, env=compiled)
             best[name] = min(best[name], time.perf_counter() - began)
         if turn >= 4 and best["ours"] <= 3 * best["theirs"]:
             break

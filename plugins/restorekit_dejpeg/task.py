@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from restorekit.errors import RestorekitError
-from restorekit.task import Picture, Problem, Recipe, Task, Trial
+from restorekit.task import Finding, Picture, Problem, Recipe, Task, Trial
 from restorekit.units import sigma_to_engine
 
 from . import trial
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from restorekit.images import Coding
 
 TOLD = 1.0  # the level that the prior is told, as a multiple of the expected error
+SEEN = 3 / 255  # of what quantisation took away: less few people see
+FINE = 90  # a quality that nobody complains of
+NOISY = 1.2  # times that: more is a camera's noise, of which the file's cells know nothing
 ROUNDS = 8  # of projections onto the range of pixels and the cells
 
 
@@ -42,6 +46,31 @@ class Dejpeg(Task):
         "fidelity": Recipe("quantised", "ddim", steps=1),
         "perceptual": Recipe("quantised", "ddpm", steps=16, grid="karras", end=0.02),
     }
+
+    stage = 10
+
+    def find(self, picture: Picture) -> Iterable[Finding]:
+        """Artefacts that can be seen, unless there is more noise, which they are part of."""
+        from restorekit.noise_level import estimate
+
+        from .grid import saved_before
+
+        coding = picture.source.coding() if picture.source else None
+        if coding is None:
+            return
+        quality = quality_of(coding.components[0].q)
+        twice = saved_before(luma_of(picture.pixels))
+        what = f"a JPEG of quality about {quality}, {coding.subsampling}"
+        figures: dict[str, float | str] = {
+            "quality": quality,
+            "error": 255 * coding.error,
+            "saved_twice": str(twice),
+        }
+        if twice:
+            what += ", saved before with other blocks"
+        noisy = estimate(picture.pixels).level > NOISY * coding.error
+        pays = coding.error >= SEEN and quality < FINE and not noisy
+        yield Finding(what, figures, {} if pays else None)
 
     def observe(self, picture: Picture, **options: Any) -> Problem:
         saved_with = options["saved_with"]
@@ -68,7 +97,6 @@ def from_file(coding: Coding, orientation: int) -> Problem:
     from restorekit.engine.quantised import BLOCK, Plane, Quantised
 
     from .grid import saved_before
-    from .level import level_of
 
     down, across = (max(c.shrink[axis] for c in coding.components) for axis in (0, 1))
     mcus = -(-coding.size[0] // (BLOCK * down)), -(-coding.size[1] // (BLOCK * across))
@@ -80,7 +108,7 @@ def from_file(coding: Coding, orientation: int) -> Problem:
         planes.append(Plane(torch.from_numpy(k), torch.from_numpy(part.q.astype(int)), part.shrink))
     operator = Quantised(planes)
     y = operator.decoded()
-    level = level_of(coding.components)
+    level = coding.error
     table = coding.components[0].q
     what = f"a JPEG of quality about {quality_of(table)}, {coding.subsampling}"
     if saved_before(((y[0, 1, : coding.size[0], : coding.size[1]] + 1) * 127.5).numpy()):
@@ -108,8 +136,7 @@ def from_pixels(picture: Picture, quality: int) -> Problem:
 
     y = picture.pixels.expand(-1, 3, -1, -1).contiguous()
     height, width = y.shape[2:]
-    luma = (127.5 * (y[0] + 1) * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(0)
-    offset = offset_of(luma.numpy())
+    offset = offset_of(luma_of(y))
     table = torch.from_numpy(standard_table(quality))
     note = f"taken for a JPEG of quality {quality}"
     top, left = offset or (0, 0)
@@ -179,3 +206,11 @@ def quality_of(table: np.ndarray) -> int:
 
     sums = [abs(int(standard_table(q).sum()) - int(table.sum())) for q in range(1, 101)]
     return int(np.argmin(sums)) + 1
+
+
+def luma_of(pixels: Tensor) -> np.ndarray:
+    """(H, W) on 0..255, BT.601, of (1, C, H, W) on [-1, 1]."""
+    import torch
+
+    weights = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+    return (127.5 * (pixels[0].expand(3, -1, -1) + 1) * weights).sum(0).numpy()

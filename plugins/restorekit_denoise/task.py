@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from restorekit.options import NoiseLevel, Number
-from restorekit.task import Picture, Problem, Recipe, Task, Trial
+from restorekit.task import Finding, Picture, Problem, Recipe, Task, Trial
 from restorekit.units import sigma_to_engine
 
 from . import trial
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from restorekit.noise_level import Estimate
 
 LEAST = 1 / 255  # a step of 8 bits: less noise than that is left alone
+SEEN = 3 / 255  # less noise than that few people see
+OF_CODING = 1.2  # times what quantisation took away: less is its, and not a camera's
 
 
 class Denoise(Task):
@@ -66,6 +68,23 @@ class Denoise(Task):
     def prior_for(self, options: Mapping[str, Any]) -> str:
         """Who knows the level of their noise has white noise, as in the literature."""
         return "photo-real" if options.get("sigma", "auto") == "auto" else "photo"
+
+    stage = 40
+
+    def find(self, picture: Picture) -> Iterable[Finding]:
+        """Noise that can be seen and is not only what JPEG left, which other tasks mend better."""
+        from restorekit.noise_level import estimate
+
+        found = estimate(picture.pixels)
+        coding = picture.source.coding() if picture.source else None
+        if found.level < SEEN or (coding and found.level < OF_CODING * coding.error):
+            return
+        figures = {
+            "level": 255 * found.level,
+            "grey": 255 * found.grey,
+            "colour": 255 * found.colour,
+        }
+        yield Finding(noise_of(found), figures, {"sigma": "auto"})
 
     def observe(self, picture: Picture, **options: Any) -> Problem:
         import torch
@@ -116,6 +135,15 @@ def described(found: Estimate, strength: float) -> str:
     level = 255 * found.level
     if found.level < LEAST:
         return f"hardly any noise found (about {level:.1f} of 255): left as it is"
+    what = noise_of(found)
+    if not strength:
+        return f"{what}: left as it is"
+    done = "removed" if strength == 1 else f"removed at {strength:g} times that"
+    return f"{what}: {done}"
+
+
+def noise_of(found: Estimate) -> str:
+    """Its level, and where there is more of it."""
     where = []
     if found.colour > 1.5 * found.grey:
         where.append("stronger in colour")
@@ -123,8 +151,4 @@ def described(found: Estimate, strength: float) -> str:
         where.append("stronger in the shadows")
     elif found.brightest > 1.5 * found.darkest:
         where.append("stronger in the lights")
-    what = ", ".join([f"noise about {level:.1f} of 255", *where])
-    if not strength:
-        return f"{what}: left as it is"
-    done = "removed" if strength == 1 else f"removed at {strength:g} times that"
-    return f"{what}: {done}"
+    return ", ".join([f"noise about {255 * found.level:.1f} of 255", *where])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from restorekit.options import Number
-from restorekit.task import Picture, Problem, Recipe, Task, Trial
+from restorekit.task import Finding, Picture, Problem, Recipe, Task, Trial
 from restorekit.units import from_engine, to_engine
 
 from . import density
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from restorekit.engine.noise import Noise
 
+SURE = 0.45  # of the range left: mist and soft light leave more
 ALONE = Recipe("none", "ddim", steps=1)  # at noise level 0, where nothing is asked
 
 
@@ -35,6 +37,16 @@ class Fade(Task):
         ),
     )
     recipes = {"fidelity": ALONE, "perceptual": ALONE}
+    stage = 30
+
+    def find(self, picture: Picture) -> Iterable[Finding]:
+        """Told where it may be, and mended where no weather explains it."""
+        fading = density.analysed(picture.pixels)
+        if fading is None:
+            return
+        figures = {"left": fading.left, "cast": fading.cast}
+        sure = fading.left < SURE
+        yield Finding(found_in(fading), figures, {} if sure else None, suits=("scan",))
 
     def observe(self, picture: Picture, **options: Any) -> Problem:
         from restorekit.engine.conditioning import Degradation, Observation
@@ -62,15 +74,19 @@ def described(fading: density.Fading | None, strength: float) -> str:
     """What was found and done, in plain words."""
     if fading is None:
         return "not faded: left as it is"
-    found = f"faded to {fading.left:.0%} of a print's range"
+    found = found_in(fading)
     if not strength:
         return f"{found}: left as it is"
     done = "range restored" if strength == 1 else f"range restored by {strength:.0%}"
     if fading.toned:
         return f"{found}: {done}, the tone kept"
-    if fading.cast > 0.05:
-        return f"{found}, with a cast: {done}, two thirds of the cast removed"
-    return f"{found}: {done}"
+    return f"{found}: {done}" + (", two thirds of the cast removed" if "cast" in found else "")
+
+
+def found_in(fading: density.Fading) -> str:
+    """How much of its range a picture has left, and whether it has a cast."""
+    cast = "" if fading.toned or fading.cast <= 0.05 else ", with a cast"
+    return f"faded to {fading.left:.0%} of a print's range{cast}"
 
 
 def degrade(

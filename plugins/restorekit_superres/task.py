@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from restorekit.options import NoiseLevel, Number
-from restorekit.task import Picture, Problem, Recipe, Task, Trial
+from restorekit.task import Finding, Picture, Problem, Recipe, Task, Trial
 from restorekit.units import from_engine, sigma_to_engine, to_engine
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from restorekit.engine.noise import Noise
     from restorekit.engine.operators import LinearOperator
 
+SMALL = 0.6e6  # pixels
 LARGEST = 120e6  # pixels of a result; each takes some 60 bytes of memory
 LEAST = 4 / 255  # what may be fine texture: less noise than that is left to the enlargement
 LEFT = 0.5  # deviation of what is still wrong after denoising, as a share of the noise
@@ -57,6 +59,14 @@ class SuperResolution(Task):
         "fidelity": Recipe("diffpir", "snore", 8, "geometric", 1.0, 0.05),
         "perceptual": Recipe("diffpir", "ddpm", steps=24, grid="karras", start=1.0, end=0.02),
     }
+
+    stage = 60
+
+    def find(self, picture: Picture) -> Iterable[Finding]:
+        """Nobody asked for more pixels, but what comes from the web has too few."""
+        height, width = picture.pixels.shape[2:]
+        if height * width < SMALL:
+            yield Finding("few pixels", {}, {"scale": 2.0}, suits=("web",))
 
     def observe(self, picture: Picture, **options: Any) -> Problem:
         from restorekit.engine.conditioning import Degradation, Observation

@@ -8,7 +8,7 @@ import click
 
 from .. import __version__
 from ..errors import RestorekitError
-from . import chains
+from . import chains, diagnosis
 from .common import shown
 from .reports import evaluate, list_plugins, priors_group
 from .tasks import TaskCommands, task_command
@@ -29,7 +29,14 @@ cli.add_command(
         help="Degrade clean photos, restore them, and score beside a classical baseline.",
     )
 )
-for _command in (chains.command(), evaluate, train, priors_group, list_plugins):
+for _command in (
+    *diagnosis.commands(),
+    chains.command(),
+    evaluate,
+    train,
+    priors_group,
+    list_plugins,
+):
     cli.add_command(_command)
 
 

@@ -56,6 +56,11 @@ class Files:
     provenance: bool = True
     max_megapixels: float = 178.0
 
+    @property
+    def plain(self) -> bool:
+        """Whether a file may stay as it is."""
+        return self.quality is None and self.bit_depth is None and not self.strip_metadata
+
     def check(self, target: Path) -> None:
         """Raises RestorekitError where a format cannot do what is asked."""
         if self.bit_depth == 16 and target.suffix.lower() not in (".png", ".tif", ".tiff"):
@@ -201,20 +206,28 @@ class Workshop:
         """Encodes and writes every picture."""
         loaded, results = restored.loaded, restored.results
         photo = loaded.photo or images.Photo(results[0].pixels)
-        written = []
-        left_out = () if self.files.strip_metadata else images.left_out(loaded.job.target, photo)
+        # What was left as it was stays the file that it was, unless something is asked of the file.
+        alone = len(results) == 1 and loaded.photo is not None and self.files.plain
+        left = alone and results[0].leaves(photo)
+        notes = (*photo.notes, *images.left_out(loaded.job.target, photo))
+        if self.files.strip_metadata:
+            notes = photo.notes
+        written: list[Path] = []
         stamp = self.files.provenance and not self.files.strip_metadata
         extras = loaded.job.extras
         for target, picture in pictures_of(loaded.targets, photo, results, stamp, extras):
-            picture = self.files.prepared(picture)
             replace = target in loaded.replaces
-            images.write(target, picture, quality=self.files.quality, replace=replace)
+            if left and not written and images.copy(target, photo, replace=replace):
+                notes = ()
+            else:
+                picture = self.files.prepared(picture)
+                images.write(target, picture, quality=self.files.quality, replace=replace)
             written.append(target)
         height, width = results[0].pixels.shape[:2]
         return Outcome(
             loaded.job,
             tuple(written),
-            (*photo.notes, *left_out, *results[0].notes),
+            (*notes, *results[0].notes),
             megapixels=height * width / 1e6,
             seconds=sum(result.seconds for result in results),
             nfe=sum(result.nfe for result in results),

@@ -16,7 +16,7 @@ from .kinds import HEIC, KINDS, RAW, READ_ONLY, SUFFIXES
 from .photo import Photo
 from .reading import below, megapixels, read
 from .source import Coding, Component, Source
-from .writing import check_size, check_writable, left_out, write
+from .writing import check_size, check_writable, copy, left_out, write
 
 __all__ = [
     "HEIC",
@@ -31,6 +31,7 @@ __all__ = [
     "below",
     "check_size",
     "check_writable",
+    "copy",
     "left_out",
     "megapixels",
     "read",

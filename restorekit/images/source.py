@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from .. import files
 from .kinds import error_of, reason
+from .quantisation import loss_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,11 @@ class Coding:
 
     size: tuple[int, int]
     components: tuple[Component, ...]
+
+    @functools.cached_property
+    def error(self) -> float:
+        """The expected root mean square of what quantisation took away, on [0, 1]."""
+        return loss_of(self.components)
 
     @property
     def subsampling(self) -> str:

@@ -101,6 +101,25 @@ def write(
         raise error_of(path, what) from error
 
 
+def copy(path: str | os.PathLike[str], photo: Photo, *, replace: bool = True) -> bool:
+    """Writes the very file that a photo was read from, if it has the format that the suffix names.
+
+    Another encoding would lose something for nothing.
+
+    Returns:
+        Whether it has, and was written.
+
+    Raises:
+        RestorekitError: as `write` does.
+    """
+    source, path = photo.source, Path(path)
+    if source is None or source.kind != KINDS.get(path.suffix.lower()):
+        return False
+    files.make_folder(path.parent)
+    files.write(path, files.read(source.path), replace)
+    return True
+
+
 def left_out(path: str | os.PathLike[str], photo: Photo) -> tuple[str, ...]:
     """What the format that a suffix names has no place for, in words."""
     kind = KINDS[Path(path).suffix.lower()]

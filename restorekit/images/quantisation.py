@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from restorekit.images import Component
+
+class Quantised(Protocol):
+    """The coefficients k of one component, and what they were divided by."""
+
+    @property
+    def k(self) -> np.ndarray: ...
+    @property
+    def q(self) -> np.ndarray: ...
+
 
 # Mean square over R, G and B of an error of 1 in Y, Cb and Cr.
 WEIGHTS = (1.0, 1.086, 0.825)
 ENOUGH = 0.01  # share of coefficients that are not zero, to tell a frequency's width by itself
 
 
-def level_of(components: Sequence[Component]) -> float:
+def loss_of(components: Sequence[Quantised]) -> float:
     """The expected root mean square of what quantisation took away, on [0, 1].
 
     A coefficient that is not zero is off by q^2 / 12. Those that are have Laplace's law (Lam and

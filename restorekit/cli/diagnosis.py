@@ -1,0 +1,171 @@
+"""`restorekit diagnose` and `restorekit restore`: what is wrong with photos, and mending it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import RestorekitError
+from ..options import Number
+from ..task import PRESETS
+from .common import choices_from, common_options, json_text, shown
+from .files import (
+    SOME_FAILED,
+    file_options,
+    folder_options,
+    inputs_argument,
+    output_option,
+    restore_files,
+)
+
+if TYPE_CHECKING:
+    from ..diagnosis import Diagnosis
+
+CHOSEN = ("method", "sampler", "steps", "prior")  # which differ from task to task
+
+
+def what_to_mend() -> list[click.Option]:
+    return [
+        click.Option(
+            ["--preset"],
+            type=click.Choice(PRESETS),
+            help="What the photos are: scans of prints, a phone's, or small ones from the web, "
+            "which are enlarged too. By default scans or a phone's.",
+        ),
+        click.Option(
+            ["--strength"],
+            type=Number(0, 10),
+            default=1.0,
+            show_default=True,
+            help="Do less of everything, or more.",
+        ),
+    ]
+
+
+def photos(inputs: tuple[Path, ...]) -> Iterator[Path]:
+    """The files themselves, and those below folders."""
+    from .. import images
+
+    for path in inputs:
+        if path.is_dir():
+            yield from images.below(path)
+        else:
+            yield path
+
+
+def diagnosis_of(path: Path, max_megapixels: float = 178) -> Diagnosis:
+    from .. import images
+    from ..diagnosis import diagnosed
+
+    photo = images.read(path, max_megapixels=max_megapixels)
+    return diagnosed(photo.pixels, photo.alpha, path.name, photo.source)
+
+
+def recommended(diagnosis: Diagnosis, values: dict[str, Any]) -> str:
+    """The chain as text; empty for a sound photo."""
+    from .. import chain_text
+    from ..restorer import Choices
+
+    chain = diagnosis.chain(Choices(), values["preset"], values["strength"])
+    return "" if chain is None else chain_text.written(chain)
+
+
+def diagnose(inputs: tuple[Path, ...], as_json: bool, debug: bool, **values: Any) -> None:
+    """Say what is wrong with photos, and what would mend it.
+
+    The chain that is recommended is what `restorekit run` takes, and what `restorekit restore`
+    does.
+    """
+    rows, failed = [], False
+    for path in photos(inputs):
+        try:
+            diagnosis = diagnosis_of(path)
+        except RestorekitError as error:
+            failed = True
+            click.echo(shown(f"restorekit: {error}"), err=True)
+            continue
+        chain = recommended(diagnosis, values)
+        if as_json:
+            findings = [
+                {"by": one.by, "what": one.finding.what, **one.finding.figures}
+                for one in diagnosis.found
+            ]
+            rows.append({"photo": str(path), "found": findings, "chain": chain})
+            continue
+        click.echo(shown(path))
+        for one in diagnosis.found:
+            click.echo(shown(f"  {one.by:10} {one.finding.what}"))
+        click.echo(shown(f"  {'->':10} {chain or 'nothing to mend'}"))
+    if as_json:
+        click.echo(json_text(rows))
+    if failed:
+        raise click.exceptions.Exit(
+            1 if len(inputs) == 1 and not inputs[0].is_dir() else SOME_FAILED
+        )
+
+
+def restore(**values: Any) -> None:
+    """Look at each photo, and do what it needs: what `restorekit diagnose` recommends.
+
+    A sound photo is left as it is. --dry-run shows what would be done to each, as
+    `restorekit run` takes it.
+    """
+    from ..diagnosis import Restoration
+
+    given: tuple[Path, ...] = values.pop("inputs")
+    target, preset, strength = (values.pop(n) for n in ("output", "preset", "strength"))
+    how = {
+        option.name: values.pop(option.name)
+        for option in (*file_options(), *folder_options())
+        if option.name
+    }
+    if how["dry_run"]:
+        from .. import folder
+
+        plan = folder.plan(given, target, 1, folder.Selection(how["include"], how["exclude"]))
+        for job in plan.jobs:
+            assert job.source is not None
+            try:
+                found = diagnosis_of(job.source, how["max_megapixels"])
+                text = recommended(found, {"preset": preset, "strength": strength})
+            except RestorekitError as error:
+                text = f"would fail: {error}"
+            click.echo(shown(f"{job.source}: {text or 'nothing to mend'}"))
+        return
+    values.update(dict.fromkeys(CHOSEN))
+    choices = choices_from(values, "fidelity")
+    restore_files(Restoration(choices, preset, strength), choices.device, given, target, 1, **how)
+
+
+def commands() -> list[click.Command]:
+    return [
+        click.Command(
+            "restore",
+            params=[
+                inputs_argument(),
+                output_option(),
+                *what_to_mend(),
+                *(option for option in common_options(None) if option.name not in CHOSEN),
+                *file_options(),
+                *folder_options(),
+            ],
+            callback=restore,
+            help=restore.__doc__,
+            short_help="Do whatever each photo needs.",
+        ),
+        click.Command(
+            "diagnose",
+            params=[
+                inputs_argument(),
+                *what_to_mend(),
+                click.Option(["--json", "as_json"], is_flag=True, help="Print JSON."),
+                click.Option(["--debug"], is_flag=True, help="Show tracebacks."),
+            ],
+            callback=diagnose,
+            help=diagnose.__doc__,
+            short_help="Say what is wrong with photos.",
+        ),
+    ]

@@ -1,0 +1,222 @@
+"""What is wrong with a photo, as the tasks see it, and the chain of them that would mend it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import chain_text, files, plugins
+from .alpha import without_hidden
+from .chain import Chain, Chained
+from .engine.noise import Noise
+from .engine.sampler import Progress
+from .errors import RestorekitError
+from .restorer import Choices
+from .task import PRESETS, Finding, Picture, Result, Task
+from .units import to_engine
+
+if TYPE_CHECKING:
+    from .images import Source
+
+UNASKED = ("scan", "phone")  # what suits one of them is mended where no kind of picture is named
+REMEMBERED = 8  # chains whose priors are kept loaded
+
+
+@dataclass(frozen=True)
+class Found:
+    """A finding, by whom, and the task that would mend it."""
+
+    by: str
+    finding: Finding
+    task: Task | None = None
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All that was found in a photo, in the order in which it would be mended."""
+
+    found: tuple[Found, ...]
+
+    def steps(self, preset: str | None = None, strength: float = 1.0) -> list[chain_text.Step]:
+        """The tasks to do, and their options; none for a sound photo.
+
+        Args:
+            preset: the kind of picture, one of `PRESETS`.
+            strength: of those tasks that know of more and less.
+        """
+        kinds = UNASKED if preset is None else (preset,)
+        wanted: dict[str, Mapping[str, Any]] = {}
+        for one in self.found:
+            if one.task and one.finding.options is not None and set(kinds) & set(one.finding.suits):
+                options = {**wanted.get(one.task.name, {}), **one.finding.options}
+                if strength != 1:
+                    options = dict(one.task.at_strength(options, strength))
+                wanted[one.task.name] = options
+        return list(wanted.items())
+
+    def chain(
+        self, choices: Choices, preset: str | None = None, strength: float = 1.0
+    ) -> Chain | None:
+        """The same as a chain; None for a sound photo."""
+        steps = self.steps(preset, strength)
+        return chain_text.of(steps, choices) if steps else None
+
+
+def diagnosed(
+    pixels: np.ndarray,
+    alpha: np.ndarray | None = None,
+    name: str = "",
+    source: Source | None = None,
+) -> Diagnosis:
+    """Asks every task and every finder about a photo.
+
+    Args:
+        pixels, alpha, name, source: as a `Restorer` takes them.
+    """
+    seen = pixels if alpha is None else without_hidden(pixels, alpha)
+    picture = Picture(to_engine(seen), None, Noise(0, name), name, source)
+    registry = plugins.registry()
+    found: list[Found] = []
+    for finder, look in registry.offered("finder").items():
+        found += asked(finder, look, picture)
+    for task in sorted(registry.tasks.values(), key=lambda task: (task.stage, task.name)):
+        if task.takes_photo:
+            found += asked(task.name, task.find, picture, task)
+    return Diagnosis(tuple(found))
+
+
+def asked(
+    by: str,
+    look: Callable[[Picture], Iterable[Finding]],
+    picture: Picture,
+    task: Task | None = None,
+) -> Iterator[Found]:
+    """What one of them finds. One that fails says so, and takes nothing else down."""
+    try:
+        findings = list(look(picture))
+        if wrong := [f for f in findings if not isinstance(f, Finding)]:
+            raise TypeError(f"{wrong[0]!r} is no Finding")
+        if task is not None:
+            for finding in findings:
+                if finding.options is not None:
+                    chain_text.link((task.name, finding.options), Choices())
+    except Exception as error:  # a plugin's
+        yield Found(by, Finding(f"could not look: {plugins.reason(error)}"))
+        return
+    for finding in findings:
+        yield Found(by, finding, task)
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """Whatever each photo needs: a `folder.Spec` whose chain is another one for every photo.
+
+    Attributes:
+        choices: of every task, beyond what it recommends.
+        preset, strength: see `Diagnosis.steps`.
+
+    Raises:
+        RestorekitError: for an unknown preset.
+    """
+
+    choices: Choices
+    preset: str | None = None
+    strength: float = 1.0
+
+    name = "restore"
+    takes_photo = True
+    extras: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.preset is not None and self.preset not in PRESETS:
+            raise RestorekitError(
+                f"preset {self.preset!r} is unknown; use {', '.join(PRESETS)}, or none"
+            )
+
+    def reads(self, name: str) -> list[Path]:
+        return []
+
+    def on(self, device: str) -> Restoration:
+        return dataclasses.replace(self, choices=dataclasses.replace(self.choices, device=device))
+
+    def absolute(self) -> Restoration:
+        return self
+
+    def opened(self) -> Diagnosing:
+        return Diagnosing(self)
+
+
+class Diagnosing:
+    """Looks at each photo, and does what it needs. Priors are loaded when a photo needs them."""
+
+    at_once = 1
+
+    def __init__(self, plan: Restoration) -> None:
+        self.plan = plan
+        self._chains: dict[str, Chained] = {}
+
+    @functools.cached_property
+    def priors(self) -> list[Path]:
+        """The weights that it may read."""
+        return list(plugins.registry().offered("prior").values())
+
+    @functools.cached_property
+    def settings(self) -> dict[str, Any]:
+        """All that decides what becomes of a photo."""
+        weights = []
+        for path in self.priors:
+            with contextlib.suppress(RestorekitError):  # a plugin's, and perhaps never asked
+                weights.append(files.digest(path))
+        chosen = dataclasses.asdict(self.plan.choices)
+        return {
+            "task": self.plan.name,
+            "preset": self.plan.preset,
+            "strength": self.plan.strength,
+            "choices": {n: v for n, v in chosen.items() if n not in ("device", "tile")},
+            "priors": weights,
+            "versions": [version("restorekit"), *plugins.registry().versions],
+        }
+
+    def __call__(
+        self,
+        pixels: np.ndarray | None,
+        alpha: np.ndarray | None = None,
+        *,
+        name: str = "",
+        source: Source | None = None,
+        sample_number: int = 0,
+        progress: Progress | None = None,
+        expected: Callable[[tuple[int, int]], None] | None = None,
+    ) -> Result:
+        """Restores one photo; the arguments are those of `Restorer`."""
+        assert pixels is not None
+        found = diagnosed(pixels, alpha, name, source)
+        chain = found.chain(self.plan.choices, self.plan.preset, self.plan.strength)
+        if chain is None:
+            return Result(pixels, alpha, 0, 0.0, ("nothing to mend: left as it is",))
+        text = chain_text.written(chain)
+        result = self._opened(text, chain)(
+            pixels,
+            alpha,
+            name=name,
+            source=source,
+            sample_number=sample_number,
+            progress=progress,
+            expected=expected,
+        )
+        return dataclasses.replace(result, notes=(f"done: {text}", *result.notes))
+
+    def _opened(self, text: str, chain: Chain) -> Chained:
+        if text not in self._chains:
+            if len(self._chains) >= REMEMBERED:
+                self._chains.pop(next(iter(self._chains)))
+            self._chains[text] = chain.opened()
+        return self._chains[text]

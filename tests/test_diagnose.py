@@ -1,0 +1,169 @@
+"""What is found in photos, the chain that follows, and sound photos left as files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from skimage import data
+
+import restorekit
+from restorekit import chain_text, images, plugins
+from restorekit.restorer import Choices
+from restorekit.task import Finding, Picture, Problem, Recipe, Task
+
+from .commands import run, save, tree
+
+PHOTO = cv2.resize(data.astronaut(), (320, 320), interpolation=cv2.INTER_AREA)
+NOISY = (PHOTO + np.random.default_rng(3).normal(0, 12, PHOTO.shape)).clip(0, 255).astype(np.uint8)
+FADED = np.rint(255 * (PHOTO / 255).clip(0.04, 1) ** 0.3).astype(np.uint8)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    return tmp_path
+
+
+def jpeg(path: str, pixels: np.ndarray, quality: int) -> None:
+    Image.fromarray(pixels).save(path, quality=quality)
+
+
+def test_what_is_wrong_is_found_and_mended(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    save("in/noisy.png", NOISY)
+    save("in/faded.png", FADED)
+    save("in/sound.png", PHOTO)
+    jpeg("in/coarse.jpg", PHOTO, 30)
+    jpeg("in/fine.jpg", PHOTO, 95)
+    assert run("diagnose in --json") == 0
+    rows = {Path(r["photo"]).name: r for r in json.loads(capfd.readouterr().out)}
+    chains = {name: row["chain"] for name, row in rows.items()}
+    assert chains == {
+        "noisy.png": "denoise", "faded.png": "fade", "sound.png": "", "coarse.jpg": "dejpeg",
+        "fine.jpg": "",
+    }  # fmt: skip
+    found = {f["by"]: f for f in rows["coarse.jpg"]["found"]}
+    assert found["dejpeg"]["quality"] == 30 and found["size"]["width"] == 320
+    assert run("restore in -o out") == 0
+    assert "noisy.png: done: denoise" in capfd.readouterr().err
+    for name in ("noisy.png", "faded.png", "coarse.jpg"):
+        before, after = (images.read(f"{folder}/{name}").pixels for folder in ("in", "out"))
+        error = [np.square(p - PHOTO.astype(float)).mean() for p in (before, after)]
+        assert error[1] < 0.97 * error[0], name
+    for name in ("sound.png", "fine.jpg"):  # the very files
+        assert tree("out")[name] == tree("in")[name]
+    done = tree("out")
+    assert run("restore in -o out") == 0
+    assert "0 restored, 5 skipped" in capfd.readouterr().err and tree("out") == done
+
+
+def test_dry_run_shows_what_run_takes(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    save("in/noisy.png", NOISY)
+    assert run("restore in/noisy.png -o a.png --dry-run --strength 0.5 --preset web") == 0
+    shown = capfd.readouterr().out.strip()
+    assert shown == "in/noisy.png: denoise strength=0.5 | superres" and not Path("a.png").exists()
+    assert run("restore in/noisy.png -o a.png --strength 0.5 --no-provenance") == 0
+    assert run("run 'denoise strength=0.5' in/noisy.png -o b.png --no-provenance") == 0
+    assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
+
+
+@pytest.mark.parametrize("how", ["", "--quality 50", "--strip-metadata", "--bit-depth 8"])
+def test_a_photo_left_alone_is_its_file(here: Path, how: str) -> None:
+    """Unless something else is asked of the file."""
+    smooth = np.linspace(20, 230, 96 * 96).reshape(96, 96, 1).repeat(3, 2).astype(np.uint8)
+    jpeg("in.jpg", smooth, 97)
+    assert run(f"denoise in.jpg -o out.jpg {how}") == 0
+    assert (Path("out.jpg").read_bytes() == Path("in.jpg").read_bytes()) == (not how)
+    assert run("denoise in.jpg -o out.png") == 0
+    assert np.array_equal(images.read("out.png").pixels, images.read("in.jpg").pixels)
+
+
+class Invert(Task):
+    """A stranger's task with a finding of its own."""
+
+    name = "invert"
+    summary = "Turn a negative round."
+    recipes = {"fidelity": Recipe("none", "ddim", steps=1)}
+    stage = 5
+
+    def find(self, picture: Picture) -> Iterable[Finding]:
+        if picture.pixels.mean() > 0.5:
+            yield Finding("a negative", {"mean": float(picture.pixels.mean())}, {})
+
+    def observe(self, picture: Picture, **options: Any) -> Problem:
+        from restorekit.engine.conditioning import Degradation, Observation
+        from restorekit.engine.operators import Identity
+
+        x = -picture.pixels
+        size = (x.shape[2], x.shape[3])
+        return Problem(Observation(x, Degradation(Identity())), size, x, 0.0, True)
+
+
+class Rude(Invert):
+    name = "rude"
+
+    def find(self, picture: Picture) -> Iterable[Finding]:
+        raise ValueError("not today")
+
+
+def test_a_stranger_s_finding_is_told_and_mended(
+    here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one whose finder fails is told, and spoils nothing."""
+    tasks = plugins.registry().tasks
+    monkeypatch.setattr(plugins.registry(), "tasks", {**tasks, "invert": Invert(), "rude": Rude()})
+    negative = np.full((64, 64, 3), 240, np.uint8)
+    save("in.png", negative)
+    assert run("diagnose in.png") == 0
+    told = capfd.readouterr().out
+    assert "a negative" in told and "-> " in told and "invert" in told.splitlines()[-1]
+    assert "rude       could not look: ValueError: not today" in told
+    assert run("restore in.png -o out.png") == 0
+    assert np.array_equal(images.read("out.png").pixels, 255 - negative)
+
+
+def test_broken_photos_are_told(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    save("in/a.png", PHOTO)
+    Path("in/b.png").write_bytes(b"none")
+    assert run("diagnose in") == 3
+    out, err = capfd.readouterr()
+    assert "a.png" in out and "b.png" in err
+    assert run("diagnose in/b.png") == 1
+
+
+@given(
+    sigma=st.floats(0, 100), strength=st.floats(0, 10), scale=st.floats(1.01, 8), odd=st.booleans()
+)
+@settings(max_examples=50, deadline=None)
+def test_a_chain_is_written_as_it_is_read(
+    sigma: float, strength: float, scale: float, odd: bool
+) -> None:
+    steps: list[chain_text.Step] = [
+        ("denoise", {"sigma": sigma / 255, "strength": strength}),
+        ("superres", {"scale": scale}),
+        ("inpaint", {"mask": "a mask's | own = file.png", "mask_invert": odd}),
+    ]
+    chain = chain_text.of(steps, Choices())
+    again = chain_text.of(chain_text.written(chain), Choices())
+    for one, two in zip(chain.links, again.links, strict=True):
+        assert one.task == two.task
+        for name, value in one.options.items():
+            near = pytest.approx(value, rel=1e-8) if isinstance(value, float) else value
+            assert two.options[name] == near
+
+
+def test_in_python() -> None:
+    diagnosis = restorekit.diagnose(NOISY)
+    assert [name for name, _ in diagnosis.steps()] == ["denoise"]
+    assert restorekit.diagnose(PHOTO).steps() == []
+    mended = restorekit.restore(diagnosis.steps(), NOISY)
+    assert np.array_equal(mended, restorekit.restore("denoise", NOISY))
