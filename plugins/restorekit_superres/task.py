@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restorekit.options import NoiseLevel, Number
+from restorekit.options import HOW_STRONG, NoiseLevel, Number, Option
 from restorekit.task import Picture, Problem, Recipe, Task, Trial
 from restorekit.units import from_engine, sigma_to_engine, to_engine
 
@@ -44,13 +44,14 @@ class SuperResolution(Task):
             show_default=True,
             help="Factor of enlargement, any number above 1 up to 8.",
         ),
-        click.Option(
+        Option(
             ["--sigma"],
             type=NoiseLevel(auto=True),
             default="auto",
             show_default=True,
-            help="Standard deviation of white noise in the photo, on 0..255; or auto, which "
-            "removes what noise and JPEG artefacts it finds first.",
+            heading=HOW_STRONG,
+            help="How much noise there is: auto removes what it finds first, and a JPEG's "
+            "artefacts; a number on 0..255 is the standard deviation of white noise.",
         ),
     )
     recipes = {

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..errors import RestorekitError
+from ..options import FILES, FOLDERS, RESEARCH
 from .common import choices_from, common_options
 from .files import (
     file_options,
@@ -17,6 +18,7 @@ from .files import (
     restore_files,
     samples_option,
 )
+from .help import Command
 
 STEPS_OWN = ("method", "sampler", "steps", "prior")  # which differ from task to task
 
@@ -51,17 +53,15 @@ def run(chain: str, **values: Any) -> None:
 
 def command() -> click.Command:
     """`restorekit run`."""
-    return click.Command(
+    common = [option for option in common_options(None) if option.name not in STEPS_OWN]
+    return Command(
         "run",
-        params=[
-            click.Argument(["chain"]),
-            inputs_argument(required=False),
-            output_option(),
-            *(option for option in common_options(None) if option.name not in STEPS_OWN),
-            samples_option(),
-            *file_options(),
-            *folder_options(),
-        ],
+        own=[click.Argument(["chain"]), inputs_argument(required=False), output_option()],
+        shared={
+            FILES: file_options(),
+            FOLDERS: folder_options(),
+            RESEARCH: [*common, samples_option()],
+        },
         callback=run,
         help=run.__doc__,
         short_help="Do several tasks, one after the other.",
