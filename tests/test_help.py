@@ -65,7 +65,8 @@ def test_a_plugins_options_come_first() -> None:
 
     context = click.Context(task_command(Mine()), info_name="mine")
     found = sections(context.get_help())
-    assert "--plain" in found["What"] and "--much" in found["How strong"]
+    assert "--plain" in found["What"] and "--preview" in found["What"]
+    assert "--much" in found["How strong"]
     assert list(found)[-1] == "Odds" and "--odd" in found["Odds"]
 
 

@@ -81,7 +81,7 @@ class Denoise(Task):
         if sigma == "auto":
             from restorekit.noise_level import estimate
 
-            found = estimate(y)
+            found = estimate(picture.whole)
             notes = (described(found, strength),)
             sigma = found.level if found.level >= LEAST else 0.0
             # A prior that takes its level for an upper bound removes no more when it is told more:

@@ -94,7 +94,7 @@ def cleaned(picture: Picture) -> tuple[Tensor, float, tuple[str, ...]]:
     """A photo without its noise, the deviation of what is still wrong on [0, 1], and a note."""
     from restorekit.noise_level import estimate
 
-    found = estimate(picture.pixels).level
+    found = estimate(picture.whole).level
     if found < LEAST:
         return picture.pixels, 0.0, ()
     note = f"noise about {255 * found:.1f} of 255, a JPEG's artefacts included: removed first"

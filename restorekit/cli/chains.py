@@ -19,6 +19,7 @@ from .files import (
     samples_option,
 )
 from .help import Command
+from .preview import preview_options, previewed
 
 STEPS_OWN = ("method", "sampler", "steps", "prior")  # which differ from task to task
 
@@ -36,18 +37,20 @@ def run(chain: str, **values: Any) -> None:
     target, samples = values.pop("output"), values.pop("samples")
     files = [*file_options(), *folder_options()]
     how = {option.name: values.pop(option.name) for option in files if option.name}
+    part = {option.name: values.pop(option.name) for option in preview_options() if option.name}
     perceptual = samples > 1 and values["mode"] is None
     values.update(dict.fromkeys(STEPS_OWN))
     choices = choices_from(values, "perceptual" if perceptual else "fidelity")
     if chain.endswith(".toml"):
-        spec = chain_text.from_file(Path(chain), choices)
+        plan = chain_text.from_file(Path(chain), choices)
     else:
-        spec = chain_text.of(chain, choices)
-    if samples > 1 and all(link.choices.mode == "fidelity" for link in spec.links):
+        plan = chain_text.of(chain, choices)
+    if samples > 1 and all(link.choices.mode == "fidelity" for link in plan.links):
         raise RestorekitError("--samples needs --mode perceptual; fidelity has one answer")
-    if bool(given) != spec.takes_photo:
-        what = "needs photos" if spec.takes_photo else "takes no photo"
-        raise RestorekitError(f"{spec.links[0].task} {what}")
+    if bool(given) != plan.takes_photo:
+        what = "needs photos" if plan.takes_photo else "takes no photo"
+        raise RestorekitError(f"{plan.links[0].task} {what}")
+    spec = previewed(plan, given, samples, **part)
     restore_files(spec, choices.device, given, target, samples, **how)
 
 
@@ -56,7 +59,12 @@ def command() -> click.Command:
     common = [option for option in common_options(None) if option.name not in STEPS_OWN]
     return Command(
         "run",
-        own=[click.Argument(["chain"]), inputs_argument(required=False), output_option()],
+        own=[
+            click.Argument(["chain"]),
+            inputs_argument(required=False),
+            output_option(),
+            *preview_options(),
+        ],
         shared={
             FILES: file_options(),
             FOLDERS: folder_options(),

@@ -22,23 +22,27 @@ from .files import (
     samples_option,
 )
 from .help import Command, Group
+from .preview import preview_options, previewed
 
 
 def task_command(task: Task) -> click.Command:
     """`restorekit TASK INPUT... -o OUTPUT`."""
     files, folders = file_options(), folder_options() if task.takes_photo else []
+    trying = preview_options() if task.takes_photo else []
 
     def command(**values: Any) -> None:
         given: tuple[Path, ...] = values.pop("inputs", ())
         target, samples = values.pop("output"), values.pop("samples")
         how = {option.name: values.pop(option.name) for option in [*files, *folders] if option.name}
+        part = {option.name: values.pop(option.name) for option in trying if option.name}
         if samples > 1 and values["mode"] == "fidelity":
             raise RestorekitError("--samples needs --mode perceptual; fidelity has one answer")
         choices = choices_from(values, "perceptual" if samples > 1 else "fidelity")
         from ..chain import alone
 
         chain = alone(task, choices, resolve(task, values))
-        restore_files(chain, choices.device, given, target, samples, **how)
+        spec = previewed(chain, given, samples, **part) if part else chain
+        restore_files(spec, choices.device, given, target, samples, **how)
 
     return Command(
         task.name,
@@ -46,6 +50,7 @@ def task_command(task: Task) -> click.Command:
             *([inputs_argument()] if task.takes_photo else []),
             output_option(),
             *task.options,
+            *trying,
         ],
         shared={
             FILES: files,
