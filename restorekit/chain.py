@@ -22,6 +22,7 @@ from .units import converted
 
 if TYPE_CHECKING:
     from .images import Source
+    from .window import Window
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,8 @@ class Chained:
         sample_number: int = 0,
         progress: Progress | None = None,
         expected: Callable[[tuple[int, int]], None] | None = None,
+        window: Window | None = None,
+        whole: np.ndarray | None = None,
     ) -> Result:
         """Restores one photo; the arguments are those of `Restorer`.
 
@@ -145,6 +148,8 @@ class Chained:
                 sample_number=sample_number,
                 progress=progress,
                 expected=expected,
+                window=window,
+                whole=whole,
                 **options,
             )
         if pixels is None:
@@ -162,12 +167,17 @@ class Chained:
                 sample_number=sample_number,
                 progress=progress and part(progress, number, len(self.steps)),
                 expected=expected,
+                window=window,
+                whole=whole,
                 **options,
             )
             if unchanged(here, result.pixels):
                 result = dataclasses.replace(result, pixels=here, made="")
             else:
-                source = None
+                source = whole = None  # of what was made, a part is all there is
+                if window is not None:
+                    height, width = result.pixels.shape[:2]
+                    window = window.scaled((height, width))
             results.append(result)
             here, clear = result.pixels, result.alpha
         return Result(

@@ -14,7 +14,7 @@ import click
 from . import files, plugins
 from .chain import Chain, Link
 from .errors import RestorekitError
-from .options import NoiseLevel
+from .options import NoiseLevel, typed
 from .restorer import Choices
 from .task import resolve
 
@@ -130,13 +130,6 @@ def pair(word: str, task: str) -> tuple[str, Any]:
     if not name.isidentifier():
         raise RestorekitError(f"{task}: {word!r} is no option; {FORM}")
     return name, value if equals else "true"
-
-
-def typed(value: Any) -> Any:
-    """A value of a TOML file as one would type it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int | float) else value
 
 
 def link(step: Step, choices: Choices) -> Link:

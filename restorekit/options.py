@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,9 +12,59 @@ import click
 MOST_STEPS = 1000  # of a sampler: the discrete chain has no more
 MOST_SAMPLES = 1000
 
+# Headings of `--help`, in this order; others that a plugin names come after them.
+WHAT = "What"
+HOW_STRONG = "How strong"
+FILES = "Files"
+FOLDERS = "Folders"
+MACHINE = "Speed and memory"
+RESEARCH = "Research"
+HEADINGS = (WHAT, HOW_STRONG, FILES, FOLDERS, MACHINE, RESEARCH)
+
+
+def never(value: Any) -> bool:
+    """Of no value."""
+    return False
+
+
+def always(value: Any) -> bool:
+    """Of every value."""
+    return True
+
+
+class Option(click.Option):
+    """An option that says where it belongs. A plain `click.Option` will do as well.
+
+    Args:
+        heading: of `--help`; by default that of the list it comes in, and a task's own are "What".
+        once: it belongs on a command line, and no configuration file may have it.
+        risky: of which values may a project's configuration file, which can have come with
+            somebody else's photos, not make a default? Of those that write where nobody asked.
+    """
+
+    def __init__(
+        self,
+        *declared: Any,
+        heading: str | None = None,
+        once: bool = False,
+        risky: Callable[[Any], bool] = never,
+        **settings: Any,
+    ) -> None:
+        super().__init__(*declared, **settings)
+        self.heading, self.once, self.risky = heading, once, risky
+
+
+def typed(value: Any) -> Any:
+    """A value of a TOML file as one would type it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
 
 class Number(click.FloatRange):
     """A number within bounds, as click's FloatRange has them; never NaN or infinite."""
+
+    name = "number"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
         number: float = super().convert(value, param, ctx)
@@ -36,6 +88,16 @@ class PathOr(click.Path):
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         return "|".join([*self.words, "FILE"])
+
+
+class NameOrPath(PathOr):
+    """A name among the plugins', or a path, which has a suffix or several parts."""
+
+    def is_word(self, value: Any) -> bool:
+        return isinstance(value, str) and not Path(value).suffix and len(Path(value).parts) < 2
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "NAME|FILE"
 
 
 class NoiseLevel(click.ParamType):  # type: ignore[type-arg]

@@ -49,6 +49,7 @@ from .units import from_engine, peak_of, to_engine
 if TYPE_CHECKING:
     from .engine.schedule import Schedule
     from .images import Source
+    from .window import Window
 
 log = logging.getLogger(__name__)
 
@@ -166,6 +167,8 @@ class Restorer:
         sample_number: int = 0,
         progress: Progress | None = None,
         expected: Callable[[tuple[int, int]], None] | None = None,
+        window: Window | None = None,
+        whole: np.ndarray | None = None,
         **options: Any,
     ) -> Result:
         """Restores one photo.
@@ -181,6 +184,8 @@ class Restorer:
             progress: called with (steps done, in all), where a large photo is evaluated in
                 tiles with fractions of a step too; False cancels.
             expected: called with the (H, W) of the result before the work, to refuse it in time.
+            window: where in the photo the pixels lie, if they are a part of it.
+            whole: all of its pixels then, as they would be given, if they are known.
             options: the task's, resolved.
 
         Raises:
@@ -197,9 +202,9 @@ class Restorer:
             pixels = np.empty((0, 0, self.prior.channels), dtype=np.uint8)
         for samples in (pixels, alpha):
             check_plausible(samples)
-        colourless = _colourless(pixels)
+        colourless = _colourless(pixels if whole is None else whole)
         if colourless:  # as the grey photo that it is
-            pixels = pixels[..., :1]
+            pixels, whole = pixels[..., :1], None if whole is None else whole[..., :1]
         seen = pixels if alpha is None else without_hidden(pixels, alpha)
         before = 0  # evaluations
 
@@ -209,7 +214,10 @@ class Restorer:
             before += evaluations
             return x_0
 
-        picture = Picture(to_engine(seen), _unit(alpha), noise, name, source, denoised)
+        photo = None if whole is None else functools.partial(to_engine, whole)
+        picture = Picture(
+            to_engine(seen), _unit(alpha), noise, name, source, denoised, window, photo
+        )
         try:
             problem = self.task.observe(picture, **options)
             if expected is not None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .engine.conditioning import Observation
     from .engine.noise import Noise
     from .images import Photo, Source
+    from .window import Window
 
 
 def no_prior(level: float) -> Tensor:
@@ -43,6 +44,9 @@ class Picture:
             (`source.coding()`). None for an array.
         denoised: level -> the pixels as one evaluation of a prior for noise of any kind sees them,
             told a root mean square, in engine units; for tasks that want noise out of the way.
+        window: where in the photo these pixels lie, for a preview; None: they are all of it. What
+            a task reads by itself, as a mask, is as large as the photo: `window.cut(mask)`.
+        photo: gives all of the photo's pixels, where these are a part; see `whole`.
     """
 
     pixels: Tensor
@@ -51,6 +55,14 @@ class Picture:
     name: str = ""
     source: Source | None = None
     denoised: Callable[[float], Tensor] = field(default=no_prior, repr=False)
+    window: Window | None = None
+    photo: Callable[[], Tensor] | None = field(default=None, repr=False)
+
+    @property
+    def whole(self) -> Tensor:
+        """(1, C, H, W), all of the photo as far as it is known, for what is measured of it as its
+        noise is: a preview then shows what a restoration of the whole will."""
+        return self.pixels if self.photo is None else self.photo()
 
 
 @dataclass(frozen=True)
@@ -205,6 +217,11 @@ class Task:
     def prior_for(self, options: Mapping[str, Any]) -> str:
         """The name of the prior for these options, where they decide it."""
         return self.prior
+
+    def marked(self, picture: Picture, **options: Any) -> np.ndarray | None:
+        """(H, W) bool, where a picture is to be changed, for a preview to show such a place; None
+        where that is everywhere."""
+        return None
 
     def observe(self, picture: Picture, **options: Any) -> Problem:
         """Says what was measured. Raises RestorekitError for options that do not fit the photo."""

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
     from restorekit.engine.quantised import Quantised
     from restorekit.images import Coding
+    from restorekit.window import Window
 
 TOLD = 1.0  # the level that the prior is told, as a multiple of the expected error
 SEEN = 3 / 255  # of what quantisation took away: less few people see
 FINE = 90  # a quality that nobody complains of
 NOISY = 1.2  # times that: more is a camera's noise, of which the file's cells know nothing
+AROUND = 1024  # pixels a side that are looked at for the walls of other blocks, in a preview
 ROUNDS = 8  # of projections onto the range of pixels and the cells
 
 
@@ -82,48 +84,73 @@ class Dejpeg(Task):
                 "is no JPEG file; give the file itself or, for what was one, --saved-with"
             )
         assert picture.source is not None
-        return from_file(coding, picture.source.orientation)
+        here = None if picture.window is None else picture.source.stored(picture.window)
+        return from_file(coding, picture.source.orientation, here)
 
     @property
     def trial(self) -> Trial:  # type: ignore[override]
         return Trial(trial.degrade, trial.decoded, options=trial.OPTIONS, luma_alone=True)
 
 
-def from_file(coding: Coding, orientation: int) -> Problem:
-    """What a JPEG file says of its photo, in the raster that it is stored in."""
+def from_file(coding: Coding, orientation: int, here: Window | None = None) -> Problem:
+    """What a JPEG file says of its photo, in the raster that it is stored in.
+
+    Args:
+        here: the part that is wanted, in that raster; None is all of it.
+    """
+    from restorekit.engine.quantised import Quantised
+
+    from .grid import saved_before
+
+    level = coding.error
+    table = coding.components[0].q
+    grey = len(coding.components) == 1
+    what = f"a JPEG of quality about {quality_of(table)}, {coding.subsampling}"
+    if here is None:
+        size, corner = coding.size, (0, 0)
+        operator, y = measured(coding)
+        seen = y[..., : size[0], : size[1]]
+    else:
+        blocks = here.grown(0, coding.mcu)
+        size, corner = (here.height, here.width), (here.top - blocks.top, here.left - blocks.left)
+        operator, y = measured(coding.part(blocks))
+        around = here.grown(AROUND, coding.mcu)
+        seen = measured(coding.part(around))[1][..., : around.height, : around.width]
+    if saved_before(((seen[0, 1] + 1) * 127.5).numpy()):
+        note = f"{what}, saved before with other blocks: treated as noise"
+        operator = Quantised([])
+    else:
+        note = f"{what}: its blocks and ringing, about {255 * level:.1f} of 255, removed"
+
+    def finish(x: Tensor) -> Tensor:
+        (top, left), (height, width) = corner, size
+        x = within(x, operator)[..., top : top + height, left : left + width]
+        return upright(x.mean(1, keepdim=True) if grey else x, orientation)
+
+    shown = size[::-1] if orientation >= 5 else size
+    return problem(operator, y, (shown[0], shown[1]), level, finish, note)
+
+
+def measured(coding: Coding) -> tuple[Quantised, Tensor]:
+    """The cells of a JPEG, in whole MCUs, and what any decoder makes of them."""
     import numpy as np
     import torch
 
     from restorekit.engine.quantised import BLOCK, Plane, Quantised
 
-    from .grid import saved_before
-
-    down, across = (max(c.shrink[axis] for c in coding.components) for axis in (0, 1))
-    mcus = -(-coding.size[0] // (BLOCK * down)), -(-coding.size[1] // (BLOCK * across))
+    height, width = coding.mcu
+    mcus = -(-coding.size[0] // height), -(-coding.size[1] // width)
     planes = []
     for part in coding.components:  # whole MCUs, of which the file leaves out luma's last blocks
-        wanted = mcus[0] * down // part.shrink[0], mcus[1] * across // part.shrink[1]
+        wanted = tuple(
+            count * side // (BLOCK * shrink)
+            for count, side, shrink in zip(mcus, coding.mcu, part.shrink, strict=True)
+        )
         more = [(0, max(0, w - n)) for w, n in zip(wanted, part.k.shape, strict=False)]
         k = np.pad(part.k, [*more, (0, 0), (0, 0)], mode="edge")[: wanted[0], : wanted[1]]
         planes.append(Plane(torch.from_numpy(k), torch.from_numpy(part.q.astype(int)), part.shrink))
     operator = Quantised(planes)
-    y = operator.decoded()
-    level = coding.error
-    table = coding.components[0].q
-    what = f"a JPEG of quality about {quality_of(table)}, {coding.subsampling}"
-    if saved_before(((y[0, 1, : coding.size[0], : coding.size[1]] + 1) * 127.5).numpy()):
-        note = f"{what}, saved before with other blocks: treated as noise"
-        operator = Quantised([])
-    else:
-        note = f"{what}: its blocks and ringing, about {255 * level:.1f} of 255, removed"
-    grey = len(coding.components) == 1
-
-    def finish(x: Tensor) -> Tensor:
-        x = within(x, operator)[..., : coding.size[0], : coding.size[1]]
-        return upright(x.mean(1, keepdim=True) if grey else x, orientation)
-
-    size = coding.size[::-1] if orientation >= 5 else coding.size
-    return problem(operator, y, (size[0], size[1]), level, finish, note)
+    return operator, operator.decoded()
 
 
 def from_pixels(picture: Picture, quality: int) -> Problem:

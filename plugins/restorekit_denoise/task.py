@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from restorekit.options import NoiseLevel, Number
+from restorekit.options import HOW_STRONG, NoiseLevel, Number, Option
 from restorekit.task import Finding, Picture, Problem, Recipe, Task, Trial
 from restorekit.units import sigma_to_engine
 
@@ -33,29 +31,32 @@ class Denoise(Task):
     name = "denoise"
     summary = "Remove noise."
     options = (
-        click.Option(
-            ["--sigma"],
-            type=NoiseLevel(auto=True),
-            default="auto",
-            show_default=True,
-            help="Standard deviation of white noise on 0..255, for which the default prior is "
-            "photo; or auto, for noise of any kind.",
-        ),
-        click.Option(
+        Option(
             ["--strength"],
             type=Number(0, 10),
             default=1.0,
             show_default=True,
+            heading=HOW_STRONG,
             help="Multiplies the level: less than 1 leaves some of the noise, more takes some of "
             "the finest texture too.",
         ),
-        click.Option(
+        Option(
             ["--keep-grain"],
             type=Number(0, 1),
             default=0.0,
             show_default=True,
             metavar="SHARE",
+            heading=HOW_STRONG,
             help="How much of what was removed is given back.",
+        ),
+        Option(
+            ["--sigma"],
+            type=NoiseLevel(auto=True),
+            default="auto",
+            show_default=True,
+            heading=HOW_STRONG,
+            help="How much noise there is: auto finds out, whatever its kind; a number on 0..255 "
+            "is the standard deviation of white noise, for which the default prior is photo.",
         ),
     )
     recipes = {
@@ -99,7 +100,7 @@ class Denoise(Task):
         if sigma == "auto":
             from restorekit.noise_level import estimate
 
-            found = estimate(y)
+            found = estimate(picture.whole)
             notes = (described(found, strength),)
             sigma = found.level if found.level >= LEAST else 0.0
             # A prior that takes its level for an upper bound removes no more when it is told more:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from restorekit.options import Number
+from restorekit.options import HOW_STRONG, Number, Option
 from restorekit.task import Finding, Picture, Problem, Recipe, Task, Trial
 from restorekit.units import from_engine, to_engine
 
@@ -28,8 +26,9 @@ class Fade(Task):
     name = "fade"
     summary = "Give faded and yellowed prints their range and colours back."
     options = (
-        click.Option(
+        Option(
             ["--strength"],
+            heading=HOW_STRONG,
             type=Number(0, 1),
             default=1.0,
             show_default=True,

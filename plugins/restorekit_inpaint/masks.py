@@ -120,11 +120,15 @@ def hole_of(
     else:
         array = np.asarray(mask.cpu() if isinstance(mask, torch.Tensor) else mask)
         name, hole = "the mask", painted(_brightness(array), mask_invert)
+    if picture.window is not None and not mask_from_alpha:  # a mask is as large as the photo
+        size = picture.window.whole
     if hole.shape != size:
         sizes = [f"{s[1]} x {s[0]}" for s in (hole.shape, size)]
         raise RestorekitError(
             f"{name}: is {sizes[0]} but the photo is {sizes[1]}; make them the same size"
         )
+    if picture.window is not None and not mask_from_alpha:
+        hole = picture.window.cut(hole)
     if not hole.any():
         raise RestorekitError(
             f"{name}: marks nothing to repair; paint the damage white, or use --mask-invert"

@@ -49,6 +49,9 @@ class Inpaint(Task):
         path = masks.path_of(name, options["mask"], options["mask_dir"])
         return [] if path is None else [path]
 
+    def marked(self, picture: Picture, **options: Any) -> np.ndarray:
+        return masks.hole_of(picture, **options)
+
     def observe(self, picture: Picture, **options: Any) -> Problem:
         import torch
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restorekit.options import NoiseLevel, Number
+from restorekit.options import HOW_STRONG, NoiseLevel, Number, Option
 from restorekit.task import Finding, Picture, Problem, Recipe, Task, Trial
 from restorekit.units import from_engine, sigma_to_engine, to_engine
 
@@ -46,13 +46,14 @@ class SuperResolution(Task):
             show_default=True,
             help="Factor of enlargement, any number above 1 up to 8.",
         ),
-        click.Option(
+        Option(
             ["--sigma"],
             type=NoiseLevel(auto=True),
             default="auto",
             show_default=True,
-            help="Standard deviation of white noise in the photo, on 0..255; or auto, which "
-            "removes what noise and JPEG artefacts it finds first.",
+            heading=HOW_STRONG,
+            help="How much noise there is: auto removes what it finds first, and a JPEG's "
+            "artefacts; a number on 0..255 is the standard deviation of white noise.",
         ),
     )
     recipes = {
@@ -103,7 +104,7 @@ def cleaned(picture: Picture) -> tuple[Tensor, float, tuple[str, ...]]:
     """A photo without its noise, the deviation of what is still wrong on [0, 1], and a note."""
     from restorekit.noise_level import estimate
 
-    found = estimate(picture.pixels).level
+    found = estimate(picture.whole).level
     if found < LEAST:
         return picture.pixels, 0.0, ()
     note = f"noise about {255 * found:.1f} of 255, a JPEG's artefacts included: removed first"

@@ -10,12 +10,34 @@ from .. import __version__
 from ..errors import RestorekitError
 from . import chains, diagnosis
 from .common import shown
+from .config import config
+from .help import Plain, show_help
 from .reports import evaluate, list_plugins, priors_group
 from .tasks import TaskCommands, task_command
 from .training import train
 from .trial import trial_command
 
-cli = TaskCommands(
+
+class Program(TaskCommands):
+    """The whole command line, whose commands begin with what the user's files say."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if not (ctx.resilient_parsing or isinstance(command, Plain)):
+            from .settings import Settings
+
+            try:
+                ctx.default_map = Settings(ctx).default_map()
+            except RestorekitError as error:
+                if not {*ctx.help_option_names} & {*rest}:
+                    raise
+                click.echo(shown(f"restorekit: {error}"), err=True)  # help is there all the same
+        return name, command, rest
+
+
+cli = Program(
     task_command,
     name="restorekit",
     help="Restore photos with a diffusion prior.",
@@ -35,7 +57,9 @@ for _command in (
     evaluate,
     train,
     priors_group,
+    config,
     list_plugins,
+    show_help,
 ):
     cli.add_command(_command)
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..errors import RestorekitError
+from ..options import FILES, FOLDERS, RESEARCH
 from .common import choices_from, common_options
 from .files import (
     file_options,
@@ -17,6 +18,8 @@ from .files import (
     restore_files,
     samples_option,
 )
+from .help import Command
+from .preview import preview_options, previewed
 
 STEPS_OWN = ("method", "sampler", "steps", "prior")  # which differ from task to task
 
@@ -34,34 +37,39 @@ def run(chain: str, **values: Any) -> None:
     target, samples = values.pop("output"), values.pop("samples")
     files = [*file_options(), *folder_options()]
     how = {option.name: values.pop(option.name) for option in files if option.name}
+    part = {option.name: values.pop(option.name) for option in preview_options() if option.name}
     perceptual = samples > 1 and values["mode"] is None
     values.update(dict.fromkeys(STEPS_OWN))
     choices = choices_from(values, "perceptual" if perceptual else "fidelity")
     if chain.endswith(".toml"):
-        spec = chain_text.from_file(Path(chain), choices)
+        plan = chain_text.from_file(Path(chain), choices)
     else:
-        spec = chain_text.of(chain, choices)
-    if samples > 1 and all(link.choices.mode == "fidelity" for link in spec.links):
+        plan = chain_text.of(chain, choices)
+    if samples > 1 and all(link.choices.mode == "fidelity" for link in plan.links):
         raise RestorekitError("--samples needs --mode perceptual; fidelity has one answer")
-    if bool(given) != spec.takes_photo:
-        what = "needs photos" if spec.takes_photo else "takes no photo"
-        raise RestorekitError(f"{spec.links[0].task} {what}")
+    if bool(given) != plan.takes_photo:
+        what = "needs photos" if plan.takes_photo else "takes no photo"
+        raise RestorekitError(f"{plan.links[0].task} {what}")
+    spec = previewed(plan, given, samples, **part)
     restore_files(spec, choices.device, given, target, samples, **how)
 
 
 def command() -> click.Command:
     """`restorekit run`."""
-    return click.Command(
+    common = [option for option in common_options(None) if option.name not in STEPS_OWN]
+    return Command(
         "run",
-        params=[
+        own=[
             click.Argument(["chain"]),
             inputs_argument(required=False),
             output_option(),
-            *(option for option in common_options(None) if option.name not in STEPS_OWN),
-            samples_option(),
-            *file_options(),
-            *folder_options(),
+            *preview_options(),
         ],
+        shared={
+            FILES: file_options(),
+            FOLDERS: folder_options(),
+            RESEARCH: [*common, samples_option()],
+        },
         callback=run,
         help=run.__doc__,
         short_help="Do several tasks, one after the other.",

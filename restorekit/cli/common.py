@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import MOST_STEPS
+from ..options import HOW_STRONG, MACHINE, MOST_STEPS, RESEARCH, NameOrPath, Option
 from ..task import Task
 
 if TYPE_CHECKING:
@@ -48,45 +48,80 @@ def common_options(task: Task | None) -> list[click.Parameter]:
     modes = click.Choice(["fidelity", "perceptual"])
     precisions = click.Choice(["float32", "bfloat16", "float16"])
     return [
-        click.Option(
+        Option(
             ["--mode"],
             type=modes,
-            help="fidelity: best PSNR, deterministic (default). perceptual: posterior samples.",
+            heading=HOW_STRONG,
+            help="fidelity: as near to the truth as can be (default). perceptual: sharper, with "
+            "detail that is plausible rather than known.",
         ),
-        click.Option(
+        Option(
             ["--method"],
+            heading=RESEARCH,
             help="How the photo conditions the prior: none, ddnm, diffpir, replace, pigdm, dps.",
         ),
-        click.Option(
+        Option(
             ["--sampler"],
+            heading=RESEARCH,
             help="Reverse step: ddpm, ddpm-large, ddim, ddim-eta1, dpmpp_2m, heun, hqs, snore.",
         ),
-        click.Option(["--steps"], type=click.IntRange(1, MOST_STEPS), help="Steps of the sampler."),
-        click.Option(
+        Option(
+            ["--steps"],
+            type=click.IntRange(1, MOST_STEPS),
+            heading=RESEARCH,
+            help="Steps of the sampler.",
+        ),
+        Option(
             ["--prior"],
+            type=NameOrPath(),
+            heading=RESEARCH,
             help="Name of a prior, a weights file, or a training run's folder; "
             f"by default {task.prior if task else 'each task has its own'}.",
         ),
-        click.Option(["--seed"], type=int, default=0, show_default=True),
-        click.Option(
-            ["--device"], default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."
+        Option(
+            ["--seed"],
+            type=int,
+            default=0,
+            show_default=True,
+            heading=RESEARCH,
+            help="Of what is drawn at random.",
         ),
-        click.Option(["--precision"], type=precisions, default="float32", show_default=True),
-        click.Option(
+        Option(
+            ["--device"],
+            default="auto",
+            show_default=True,
+            heading=MACHINE,
+            help="auto, cpu, cuda, cuda:1, mps.",
+        ),
+        Option(
+            ["--precision"],
+            type=precisions,
+            default="float32",
+            show_default=True,
+            heading=MACHINE,
+            help="Of the network's numbers; bfloat16 is faster where the processor has it.",
+        ),
+        Option(
             ["--ensemble"],
             **FLAG,
+            heading=MACHINE,
             help="Average the prior over its 8 flips and turns: a little better, 8 times the cost.",
         ),
-        click.Option(
+        Option(
             ["--tile"],
             type=Tile(),
             default="auto",
             show_default=True,
+            heading=MACHINE,
             help="Side of the tiles that large photos are evaluated in: less memory, same pixels; "
             "of blended windows, where the prior has global layers.",
         ),
-        click.Option(["--debug"], **FLAG, help="Show tracebacks."),
+        debug_option(),
     ]
+
+
+def debug_option() -> Option:
+    return Option(["--debug"], **FLAG, once=True, heading=RESEARCH, help="Show tracebacks.")
 
 
 def shown(text: object) -> str:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import RestorekitError
-from ..options import Number
+from ..options import FILES, FOLDERS, HOW_STRONG, RESEARCH, Number, Option
 from ..task import PRESETS
-from .common import choices_from, common_options, json_text, shown
+from .common import choices_from, common_options, debug_option, json_text, shown
 from .files import (
     SOME_FAILED,
     file_options,
@@ -20,6 +20,7 @@ from .files import (
     output_option,
     restore_files,
 )
+from .help import Command
 
 if TYPE_CHECKING:
     from ..diagnosis import Diagnosis
@@ -29,14 +30,15 @@ CHOSEN = ("method", "sampler", "steps", "prior")  # which differ from task to ta
 
 def what_to_mend() -> list[click.Option]:
     return [
-        click.Option(
+        Option(
             ["--preset"],
             type=click.Choice(PRESETS),
             help="What the photos are: scans of prints, a phone's, or small ones from the web, "
             "which are enlarged too. By default scans or a phone's.",
         ),
-        click.Option(
+        Option(
             ["--strength"],
+            heading=HOW_STRONG,
             type=Number(0, 10),
             default=1.0,
             show_default=True,
@@ -141,28 +143,24 @@ def restore(**values: Any) -> None:
 
 
 def commands() -> list[click.Command]:
+    """`restorekit restore` and `restorekit diagnose`."""
+    common = [option for option in common_options(None) if option.name not in CHOSEN]
     return [
-        click.Command(
+        Command(
             "restore",
-            params=[
-                inputs_argument(),
-                output_option(),
-                *what_to_mend(),
-                *(option for option in common_options(None) if option.name not in CHOSEN),
-                *file_options(),
-                *folder_options(),
-            ],
+            own=[inputs_argument(), output_option(), *what_to_mend()],
+            shared={FILES: file_options(), FOLDERS: folder_options(), RESEARCH: common},
             callback=restore,
             help=restore.__doc__,
             short_help="Do whatever each photo needs.",
         ),
-        click.Command(
+        Command(
             "diagnose",
-            params=[
+            own=[
                 inputs_argument(),
                 *what_to_mend(),
-                click.Option(["--json", "as_json"], is_flag=True, help="Print JSON."),
-                click.Option(["--debug"], is_flag=True, help="Show tracebacks."),
+                Option(["--json", "as_json"], is_flag=True, help="Print JSON.", once=True),
+                debug_option(),
             ],
             callback=diagnose,
             help=diagnose.__doc__,

@@ -13,7 +13,7 @@ import click
 
 from .. import files
 from ..errors import RestorekitError
-from ..options import MOST_SAMPLES, Number
+from ..options import MOST_SAMPLES, RESEARCH, Number, Option, always
 from ..progress import Bar, FolderBar, on_terminal
 from .common import FLAG, PATH, shown
 from .tally import Tally
@@ -41,17 +41,19 @@ def inputs_argument(required: bool = True) -> click.Argument:
 
 
 def output_option() -> click.Option:
-    return click.Option(
+    return Option(
         ["-o", "--output"],
         required=True,
         type=PATH,
+        once=True,
         help="A file for one photo, a folder for several.",
     )
 
 
 def samples_option() -> click.Option:
-    return click.Option(
+    return Option(
         ["--samples"],
+        heading=RESEARCH,
         type=click.IntRange(1, MOST_SAMPLES),
         default=1,
         show_default=True,
@@ -78,9 +80,12 @@ def folder_options() -> list[click.Option]:
             help="Restore the I-th of N parts of the folder, by the photos' names; under torchrun "
             "each process has its own.",
         ),
-        click.Option(["--dry-run"], **FLAG, help="List what would be done, and do nothing."),
-        click.Option(
-            ["--retry-failed"], **FLAG, help="Only try again what failed in the last run."
+        Option(["--dry-run"], **FLAG, once=True, help="List what would be done, and do nothing."),
+        Option(
+            ["--retry-failed"],
+            **FLAG,
+            once=True,
+            help="Only try again what failed in the last run.",
         ),
         click.Option(
             ["--verify"], **FLAG, help="Read what is done already, and make damaged files anew."
@@ -99,9 +104,10 @@ def folder_options() -> list[click.Option]:
             help="Of --engine ray; by default one for each GPU of the cluster, or for every 4 "
             "CPUs if it has none.",
         ),
-        click.Option(
+        Option(
             ["--report"],
             type=PATH,
+            risky=always,
             help="Write what became of each photo here, as JSON lines; the I-th shard into NAME-I.",
         ),
     ]
@@ -110,8 +116,9 @@ def folder_options() -> list[click.Option]:
 def file_options() -> list[click.Option]:
     """How files are read and written, one or many."""
     return [
-        click.Option(
+        Option(
             ["--on-exists"],
+            risky=lambda choice: choice == "overwrite",
             type=click.Choice(["error", "skip", "overwrite", "rename"]),
             default="error",
             show_default=True,

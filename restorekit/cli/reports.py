@@ -9,7 +9,9 @@ import click
 from .. import plugins
 from ..errors import RestorekitError
 from ..files import text, write_report
+from ..options import Option, always
 from .common import PATH, json_text
+from .help import Group, PlainCommand
 
 UNSOUND = 4
 
@@ -28,7 +30,7 @@ UNSOUND = 4
 @click.option("--crop-border", type=click.IntRange(0), default=0, help="Pixels not scored.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--debug", cls=Option, once=True, is_flag=True, help="Show tracebacks.")
 def evaluate(
     restored: Path,
     reference: Path | None,
@@ -56,7 +58,7 @@ def evaluate(
         click.echo(evaluation.as_csv(report) if as_csv else evaluation.as_table(report), nl=False)
 
 
-@click.group("priors")
+@click.group("priors", cls=Group)
 def priors_group() -> None:
     """The priors there are."""
 
@@ -103,7 +105,7 @@ def priors_show(name: str) -> None:
     default="float32",
     show_default=True,
 )
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--debug", cls=Option, once=True, is_flag=True, help="Show tracebacks.")
 def priors_bits(
     name: str,
     pictures: Path,
@@ -139,9 +141,16 @@ def priors_bits(
     is_flag=True,
     help="Ask as an unsound prior is asked: about pictures with further noise, twice.",
 )
-@click.option("--json", "json_file", type=PATH, help="Also write the report here.")
+@click.option(
+    "--json",
+    "json_file",
+    cls=Option,
+    type=PATH,
+    risky=always,
+    help="Also write the report here.",
+)
 @click.option("--device", default="auto", show_default=True)
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--debug", cls=Option, once=True, is_flag=True, help="Show tracebacks.")
 def priors_check(
     name: str, photos: Path | None, safe: bool, json_file: Path | None, device: str, debug: bool
 ) -> None:
@@ -177,7 +186,7 @@ def priors_check(
         raise click.exceptions.Exit(UNSOUND)
 
 
-@click.command("plugins")
+@click.command("plugins", cls=PlainCommand)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_plugins(as_json: bool) -> None:
     """The installed plugins, what they offer, and which are broken."""

@@ -10,6 +10,7 @@ import click
 
 from .. import plugins
 from ..errors import RestorekitError
+from ..options import FILES, FOLDERS, RESEARCH
 from ..task import Task, resolve
 from .common import choices_from, common_options
 from .files import (
@@ -20,41 +21,49 @@ from .files import (
     restore_files,
     samples_option,
 )
+from .help import Command, Group
+from .preview import preview_options, previewed
 
 
 def task_command(task: Task) -> click.Command:
     """`restorekit TASK INPUT... -o OUTPUT`."""
-    files = [*file_options(), *(folder_options() if task.takes_photo else [])]
+    files, folders = file_options(), folder_options() if task.takes_photo else []
+    trying = preview_options() if task.takes_photo else []
 
     def command(**values: Any) -> None:
         given: tuple[Path, ...] = values.pop("inputs", ())
         target, samples = values.pop("output"), values.pop("samples")
-        how = {option.name: values.pop(option.name) for option in files if option.name}
+        how = {option.name: values.pop(option.name) for option in [*files, *folders] if option.name}
+        part = {option.name: values.pop(option.name) for option in trying if option.name}
         if samples > 1 and values["mode"] == "fidelity":
             raise RestorekitError("--samples needs --mode perceptual; fidelity has one answer")
         choices = choices_from(values, "perceptual" if samples > 1 else "fidelity")
         from ..chain import alone
 
         chain = alone(task, choices, resolve(task, values))
-        restore_files(chain, choices.device, given, target, samples, **how)
+        spec = previewed(chain, given, samples, **part) if part else chain
+        restore_files(spec, choices.device, given, target, samples, **how)
 
-    return click.Command(
+    return Command(
         task.name,
-        params=[
+        own=[
             *([inputs_argument()] if task.takes_photo else []),
             output_option(),
             *task.options,
-            *common_options(task),
-            samples_option(),
-            *files,
+            *trying,
         ],
+        shared={
+            FILES: files,
+            FOLDERS: folders,
+            RESEARCH: [*common_options(task), samples_option()],
+        },
         callback=command,
         help=task.summary,
         short_help=task.summary,
     )
 
 
-class TaskCommands(click.Group):
+class TaskCommands(Group):
     """A group whose further commands are the installed tasks."""
 
     def __init__(self, make: Callable[[Task], click.Command], **settings: Any) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from ..errors import RestorekitError
-from ..options import Number
+from ..options import Number, Option, always
 from ..progress import TrainingBar
 from ..units import YEAR
 from .common import PATH
@@ -18,7 +18,15 @@ from .common import PATH
 
 @click.command("train")
 @click.argument("data", type=PATH, required=False)
-@click.option("-o", "--output", required=True, type=PATH, help="Folder of the run; resumed if old.")
+@click.option(
+    "-o",
+    "--output",
+    cls=Option,
+    once=True,
+    required=True,
+    type=PATH,
+    help="Folder of the run; resumed if old.",
+)
 @click.option(
     "--preset", default="photo-b", show_default=True, help="photo-b, photo-s, scene64, cifar10."
 )
@@ -30,7 +38,13 @@ from .common import PATH
     help="Minutes to train, over all resumptions; decoding and validations come on top.",
 )
 @click.option("--init", help="Weights to start from: a prior, a file or a run.")
-@click.option("--cache", type=PATH, help="Where the photos are kept decoded; runs may share it.")
+@click.option(
+    "--cache",
+    cls=Option,
+    type=PATH,
+    risky=always,
+    help="Where the photos are kept decoded; runs may share it.",
+)
 @click.option(
     "--save-every",
     type=Number(0, 60 * YEAR),
@@ -49,7 +63,7 @@ from .common import PATH
 @click.option("--name", help="Name on the model card. --prior takes the folder of the run.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--quiet", is_flag=True, help="Print errors only.")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--debug", cls=Option, once=True, is_flag=True, help="Show tracebacks.")
 def train(
     data: Path | None,
     output: Path,

@@ -10,8 +10,10 @@ import click
 from .. import plugins
 from ..errors import RestorekitError
 from ..files import guarded, write_report
+from ..options import FILES, Option, always
 from ..task import Task
 from .common import FLAG, PATH, choices_from, common_options, json_text
+from .help import Command
 
 
 def trial_command(task: Task) -> click.Command:
@@ -24,9 +26,21 @@ def trial_command(task: Task) -> click.Command:
         *common_options(task),
         click.Option(["--luma/--rgb"], default=None, help="Score on luma, or on all channels."),
         click.Option(["--crop-border"], type=click.IntRange(0), help="Pixels not scored."),
-        click.Option(["--json", "json_file"], type=PATH, help="Also write the report here."),
-        click.Option(["--save"], type=PATH, help="Write all pictures into this folder."),
-        click.Option(["--quiet"], **FLAG, help="Print errors only."),
+        Option(
+            ["--json", "json_file"],
+            type=PATH,
+            heading=FILES,
+            risky=always,
+            help="Also write the report here.",
+        ),
+        Option(
+            ["--save"],
+            type=PATH,
+            heading=FILES,
+            risky=always,
+            help="Write all pictures into this folder.",
+        ),
+        Option(["--quiet"], **FLAG, heading=FILES, help="Print errors only."),
     ]
 
     def command(folder: Path, json_file: Path | None, **values: Any) -> None:
@@ -65,6 +79,6 @@ def trial_command(task: Task) -> click.Command:
             show("mean", mean, mean["seconds_per_megapixel"])
             click.echo(f"network evaluations (NFE) per photo: {report['nfe']}")
 
-    return click.Command(
-        task.name, params=params, callback=command, help=f"Try on clean photos: {task.summary}"
+    return Command(
+        task.name, own=params, callback=command, help=f"Try on clean photos: {task.summary}"
     )

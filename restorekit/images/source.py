@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from .. import files
+from ..window import Window
 from .kinds import error_of, reason
 from .quantisation import loss_of
+
+BLOCK = 8  # samples a side
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,35 @@ class Coding:
         names = {(1, 1): "4:4:4", (1, 2): "4:2:2", (2, 1): "4:4:0", (2, 2): "4:2:0"}
         return names.get(self.components[1].shrink, "subsampled")
 
+    @property
+    def mcu(self) -> tuple[int, int]:
+        """(H, W) of the smallest part that has whole blocks of every component."""
+        down, across = (max(c.shrink[axis] for c in self.components) for axis in (0, 1))
+        return BLOCK * down, BLOCK * across
+
+    def part(self, window: Window) -> Coding:
+        """That of a window, as if it was a photo of its own.
+
+        Args:
+            window: in the raster that is stored; it begins and ends between MCUs, or with the
+                photo. `Window.grown` makes such of any.
+        """
+
+        def cut(component: Component) -> Component:
+            rows, columns = (
+                slice(start // (BLOCK * shrink), -(-(start + length) // (BLOCK * shrink)))
+                for start, length, shrink in zip(
+                    (window.top, window.left),
+                    (window.height, window.width),
+                    component.shrink,
+                    strict=True,
+                )
+            )
+            return Component(component.k[rows, columns], component.q, component.shrink)
+
+        size = window.height, window.width
+        return Coding(size, tuple(cut(component) for component in self.components))
+
 
 @dataclass(frozen=True)
 class Source:
@@ -67,6 +99,17 @@ class Source:
     path: Path = Path()
     kind: str = ""
     orientation: int = 1
+
+    def stored(self, window: Window) -> Window:
+        """Where a window of the upright photo lies in the raster that is stored."""
+        (height, width), top, left = window.whole, window.top, window.left
+        if self.orientation in (2, 3, 6, 7):
+            left = width - left - window.width
+        if self.orientation in (3, 4, 7, 8):
+            top = height - top - window.height
+        if self.orientation >= 5:
+            return Window(left, top, window.width, window.height, (width, height))
+        return Window(top, left, window.height, window.width, window.whole)
 
     def coding(self) -> Coding | None:
         """How a JPEG is coded; None for any other format.
