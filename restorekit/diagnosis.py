@@ -26,7 +26,7 @@ from .units import to_engine
 if TYPE_CHECKING:
     from .images import Source
 
-UNASKED = ("scan", "phone")  # what suits one of them is mended where no kind of picture is named
+UNASKED = "phone"  # what suits such pictures is mended where no kind is named
 REMEMBERED = 8  # chains whose priors are kept loaded
 
 
@@ -52,10 +52,10 @@ class Diagnosis:
             preset: the kind of picture, one of `PRESETS`.
             strength: of those tasks that know of more and less.
         """
-        kinds = UNASKED if preset is None else (preset,)
+        kind = preset or UNASKED
         wanted: dict[str, Mapping[str, Any]] = {}
         for one in self.found:
-            if one.task and one.finding.options is not None and set(kinds) & set(one.finding.suits):
+            if one.task and one.finding.options is not None and kind in one.finding.suits:
                 options = {**wanted.get(one.task.name, {}), **one.finding.options}
                 if strength != 1:
                     options = dict(one.task.at_strength(options, strength))

@@ -108,7 +108,7 @@ class Finding:
         options: of the task that found it, as in Python, with which it would mend it; None where
             there is nothing to do.
         suits: the kinds of picture, of `PRESETS`, in which it is to be mended without being asked.
-            What suits "web" alone is only done for that.
+            Where nobody says the kind, what suits "phone" is done.
     """
 
     what: str

@@ -45,7 +45,7 @@ class Fade(Task):
             return
         figures = {"left": fading.left, "cast": fading.cast}
         sure = fading.left < SURE
-        yield Finding(found_in(fading), figures, {} if sure else None, suits=("scan",))
+        yield Finding(found_in(fading), figures, {} if sure else None, suits=("scan", "phone"))
 
     def observe(self, picture: Picture, **options: Any) -> Problem:
         from restorekit.engine.conditioning import Degradation, Observation

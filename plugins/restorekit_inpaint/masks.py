@@ -1,43 +1,36 @@
-"""Masks: how they are read, and the ones the benchmark draws."""
+"""Masks: how they are read, painted over a photo, or found in it."""
 
 from __future__ import annotations
 
 import glob
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from restorekit.errors import RestorekitError
-from restorekit.options import Number
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from restorekit.engine.noise import Noise
     from restorekit.task import Picture
 
-BENCHMARK_OPTIONS = (
-    click.Option(
-        ["--mask-kind"],
-        type=click.Choice(["random", "text", "scratch"]),
-        default="random",
-        show_default=True,
-        help="What to destroy, unless --mask gives a file.",
-    ),
-    click.Option(
-        ["--coverage"],
-        type=Number(0, 1, min_open=True, max_open=True),
-        default=0.5,
-        show_default=True,
-        help="Share of the pixels that a random mask destroys.",
-    ),
+AUTO = "auto"  # in place of a file: what is damaged is found
+DARK = 1 / 8  # of white: what is lighter counts as painted, so that soft brush edges do too
+GROWN = 2  # pixels that a found mask is widened by, since damage has soft edges
+CALLED_FOR = (
+    "give one of --mask FILE, --mask auto, --mask-dir FOLDER and --mask-from-alpha; a mask marks "
+    "what to repair"
 )
 
 
-DARK = 1 / 8  # of white: what is lighter counts as painted, so that soft brush edges do too
+@dataclass(frozen=True)
+class Hole:
+    """What is to be repaired: where, and the name of what says so."""
+
+    where: np.ndarray
+    name: str
 
 
 def read(
@@ -61,10 +54,31 @@ def painted(brightness: np.ndarray, invert: bool) -> np.ndarray:
     return np.asarray((1 - brightness if invert else brightness) > DARK)
 
 
+def painted_over(copy: np.ndarray, photo: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    """(H, W) bool: where a copy of a photo was painted over in a colour.
+
+    A soft brush gives p + a (c - p), so a is how far the copy went from photo to colour:
+    (copy - p) . (c - p) / |c - p|^2, unless it leads elsewhere, as other edits would.
+
+    Args:
+        copy, photo: (H, W, 3) float on [0, 255].
+    """
+    import numpy as np
+    from skimage.filters import apply_hysteresis_threshold
+
+    way, moved = np.asarray(colour, np.float32) - photo, copy - photo
+    opacity = (moved * way).sum(2) / np.maximum(np.square(way).sum(2), 1)
+    aside = np.square(moved - opacity[..., None] * way).sum(2)
+    opacity[aside > np.square(moved).sum(2) / 4] = 0
+    # What a JPEG rounds may look like a breath of colour, but not like a stroke.
+    return np.asarray(apply_hysteresis_threshold(opacity, DARK, 1 / 2))
+
+
 def path_of(name: str, mask: Any, mask_dir: str | os.PathLike[str] | None) -> Path | None:
     """The mask file of the photo with that path within its folder; None where there is no file.
 
-    In a folder of masks it has the photo's path and name, its suffix being any picture's.
+    In a folder of masks it has the photo's path and name, its suffix being any picture's; or, which
+    comes first, that name with -mask at its end, as --save-mask writes it beside the photo.
 
     Raises:
         RestorekitError: if the folder has none for this photo, or several.
@@ -72,15 +86,19 @@ def path_of(name: str, mask: Any, mask_dir: str | os.PathLike[str] | None) -> Pa
     from restorekit import images
 
     if mask_dir is None:
-        return Path(mask) if isinstance(mask, str | os.PathLike) else None
+        is_file = isinstance(mask, str | os.PathLike) and mask != AUTO
+        return Path(mask) if is_file else None
     wanted = Path(mask_dir) / name
-    found = [
-        path
-        for path in sorted(wanted.parent.glob(f"{glob.escape(wanted.stem)}.*"))
-        if path.suffix.lower() in images.SUFFIXES and path.stem == wanted.stem
-    ]
-    if len(found) == 1 or wanted in found:
-        return wanted if wanted in found else found[0]
+    for stem in (f"{wanted.stem}-mask", wanted.stem):
+        found = [
+            path
+            for path in sorted(wanted.parent.glob(f"{glob.escape(stem)}.*"))
+            if path.suffix.lower() in images.SUFFIXES and path.stem == stem
+        ]
+        if len(found) == 1 or wanted in found:
+            return wanted if wanted in found else found[0]
+        if found:
+            break
     what = "several masks" if found else "no mask"
     raise RestorekitError(
         f"{wanted.with_suffix('.*')}: {what} for {name}; put one there of the photo's name"
@@ -91,59 +109,133 @@ def hole_of(
     picture: Picture,
     *,
     mask: str | os.PathLike[str] | np.ndarray | Tensor | None,
-    mask_dir: str | os.PathLike[str] | None = None,
+    mask_dir: str | os.PathLike[str] | None,
     mask_invert: bool,
     mask_from_alpha: bool,
-) -> np.ndarray:
-    """(H, W) bool, True where the picture is to be repaired.
+    mask_threshold: float,
+    mask_grow: int | None,
+    mask_color: str | None,
+    **others: Any,
+) -> Hole:
+    """Where the picture is to be repaired. A found mask may be empty, others may not.
 
     Raises:
         RestorekitError: for no mask or two, another size, nothing or everything to repair.
     """
-    import numpy as np
-    import torch
-
     size = tuple(picture.pixels.shape[2:])
     if (mask is not None) + (mask_dir is not None) + mask_from_alpha != 1:
-        raise RestorekitError("give one of --mask FILE, --mask-dir FOLDER and --mask-from-alpha")
-    if mask_from_alpha and mask_invert:
-        raise RestorekitError("--mask-invert goes with mask files, not with --mask-from-alpha")
-    if mask_dir is not None:
-        mask = path_of(picture.name, None, mask_dir)
+        raise RestorekitError(CALLED_FOR)
+    of_file = mask_dir is not None or (isinstance(mask, str | os.PathLike) and mask != AUTO)
+    if mask_invert and (not of_file and (mask_from_alpha or isinstance(mask, str))):
+        raise RestorekitError("--mask-invert goes with mask files alone")
+    if mask_color is not None and (not of_file or mask_invert):
+        raise RestorekitError(
+            "--mask-color goes with --mask FILE or --mask-dir FOLDER, without --mask-invert: a "
+            "copy of the photo, painted over in that colour"
+        )
+    if isinstance(mask, str) and mask == AUTO:
+        found = found_in(picture, mask_threshold)
+        return Hole(grown(found, GROWN if mask_grow is None else mask_grow), AUTO)
     if mask_from_alpha:
         if picture.alpha is None:
             raise RestorekitError("the photo has no transparency; use --mask FILE")
-        name, hole = "the alpha channel", (picture.alpha < 0.5).numpy()
-    elif isinstance(mask, str | os.PathLike):
-        largest = max(178, size[0] * size[1] / 1e6)  # a photo this large was asked for
-        name, hole = os.fspath(mask), read(mask, mask_invert, largest)
+        hole = Hole((picture.alpha < 0.5).numpy(), "the alpha channel")
+    elif of_file:
+        hole = of_path(path_of(picture.name, mask, mask_dir), picture, mask_invert, mask_color)
     else:
-        array = np.asarray(mask.cpu() if isinstance(mask, torch.Tensor) else mask)
-        name, hole = "the mask", painted(_brightness(array), mask_invert)
-    if picture.window is not None and not mask_from_alpha:  # a mask is as large as the photo
-        size = picture.window.whole
-    if hole.shape != size:
-        sizes = [f"{s[1]} x {s[0]}" for s in (hole.shape, size)]
-        raise RestorekitError(
-            f"{name}: is {sizes[0]} but the photo is {sizes[1]}; make them the same size"
-        )
-    if picture.window is not None and not mask_from_alpha:
-        hole = picture.window.cut(hole)
-    if not hole.any():
-        raise RestorekitError(
-            f"{name}: marks nothing to repair; paint the damage white, or use --mask-invert"
-        )
-    if hole.all():
-        raise RestorekitError(
-            f"{name}: marks every pixel; leave what is sound black, or use --mask-invert"
-        )
+        hole = Hole(painted(_brightness(mask), mask_invert), "the mask")
+    part = None if mask_from_alpha else picture.window
+    check_size(hole, size if part is None else part.whole)  # a mask is as large as the photo
+    where = grown(hole.where, mask_grow or 0)
+    hole = Hole(where if part is None else part.cut(where), hole.name)
+    check(hole)
     return hole
 
 
-def _brightness(mask: np.ndarray) -> np.ndarray:
-    """Booleans and floats as they are; integers by the smallest of 1, 8 and 16 bits they fit."""
+def check_size(hole: Hole, size: tuple[int, ...]) -> None:
+    """Raises RestorekitError for a mask of another size than the photo's."""
+    if hole.where.shape != size:
+        sizes = [f"{s[1]} x {s[0]}" for s in (hole.where.shape, size)]
+        raise RestorekitError(
+            f"{hole.name}: is {sizes[0]} but the photo is {sizes[1]}; make them the same size"
+        )
+
+
+def check(hole: Hole) -> None:
+    """Raises RestorekitError for nothing or everything to repair."""
+    if not hole.where.any():
+        raise RestorekitError(
+            f"{hole.name}: marks nothing to repair; paint the damage white, or use --mask-invert"
+        )
+    if hole.where.all():
+        raise RestorekitError(
+            f"{hole.name}: marks every pixel; leave what is sound black, or use --mask-invert"
+        )
+
+
+def of_path(path: Path | None, picture: Picture, invert: bool, color: str | None) -> Hole:
+    """What a mask file marks.
+
+    Raises:
+        RestorekitError: if it cannot be read, or is no copy of the photo where it has to be one.
+    """
+    from restorekit import images
+    from restorekit.units import from_engine
+
+    assert path is not None
+    height, width = picture.whole.shape[2:]
+    largest = max(178, height * width / 1e6)  # a photo this large was asked for
+    if color is None:
+        return Hole(read(path, invert, largest), os.fspath(path))
     import numpy as np
 
+    copy = images.read(path, max_megapixels=largest)
+    if copy.pixels.shape[:2] != (height, width):
+        return Hole(
+            np.zeros(copy.pixels.shape[:2], bool), os.fspath(path)
+        )  # for `check_size` to tell
+    eight = from_engine(picture.whole.expand(-1, 3, -1, -1), np.dtype(np.uint8))
+    seen = np.broadcast_to(copy.pixels / copy.peak * 255, eight.shape)
+    where = painted_over(seen.astype(np.float32), eight.astype(np.float32), rgb(color))
+    return Hole(where, os.fspath(path))
+
+
+def rgb(color: str) -> tuple[int, int, int]:
+    """Of a colour's name, or #rrggbb. Raises RestorekitError for what is none."""
+    from PIL import ImageColor
+
+    try:
+        red, green, blue = ImageColor.getrgb(color)[:3]
+    except ValueError as error:
+        raise RestorekitError(
+            f"--mask-color {color!r} is no colour; use a name, as red, or #rrggbb"
+        ) from error
+    return red, green, blue
+
+
+def found_in(picture: Picture, threshold: float) -> np.ndarray:
+    """(H, W) bool: what looks damaged, at least that surely."""
+    from restorekit import damage
+
+    return damage.marked(damage.find(picture.pixels), threshold)
+
+
+def grown(hole: np.ndarray, pixels: int) -> np.ndarray:
+    """A mask, wider by some pixels on every side."""
+    if not pixels:
+        return hole
+    import cv2
+
+    round_ = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1))
+    return cv2.dilate(hole.astype("uint8"), round_).astype(bool)
+
+
+def _brightness(mask: Any) -> np.ndarray:
+    """Booleans and floats as they are; integers by the smallest of 1, 8 and 16 bits they fit."""
+    import numpy as np
+    import torch
+
+    mask = np.asarray(mask.cpu() if isinstance(mask, torch.Tensor) else mask)
     kind, largest = mask.dtype.kind, mask.max(initial=0)
     mask = mask.squeeze() if mask.ndim > 2 else mask
     if mask.ndim == 3 and mask.shape[2] == 3:
@@ -151,65 +243,4 @@ def _brightness(mask: np.ndarray) -> np.ndarray:
     if mask.ndim != 2:
         raise RestorekitError(f"a mask must be (H, W), not {mask.shape}")
     peak = 1 if kind not in "ui" or largest <= 1 else 255 if largest <= 255 else 65535
-    return mask.astype(np.float64) / peak
-
-
-def benchmark_mask(
-    size: tuple[int, int],
-    noise: Noise,
-    *,
-    mask: Any,
-    mask_dir: Any,
-    mask_invert: bool,
-    mask_from_alpha: bool,
-    mask_kind: str,
-    coverage: float,
-) -> np.ndarray:
-    """The hole that a benchmark tears into a picture of that size."""
-    import numpy as np
-
-    if mask_from_alpha or mask_dir is not None:
-        raise RestorekitError("clean photos have no masks of their own; use --mask-kind")
-    if mask is not None:
-        found = read(mask, mask_invert)
-        if found.shape != size:
-            raise RestorekitError(f"{mask}: its size differs from the photo's; use --mask-kind")
-        return found
-    if mask_kind == "random":
-        uniform = noise.normal(size).numpy()
-        return np.asarray(uniform < np.quantile(uniform, coverage))
-    seed = int(abs(float(noise.normal((1,))[0])) * 1e6)
-    return {"text": text, "scratch": scratches}[mask_kind](size, np.random.default_rng(seed))
-
-
-def text(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Lines of writing all over the picture."""
-    import cv2
-    import numpy as np
-
-    canvas = np.zeros(size, dtype=np.uint8)
-    step = max(24, size[0] // 10)
-    for y in range(step, size[0], step):
-        words = "".join(rng.choice(list("restorekit paints it anew "), 120))
-        left = -int(rng.integers(60))
-        cv2.putText(canvas, words, (left, y), cv2.FONT_HERSHEY_SIMPLEX, step / 40, 255, 2)
-    return canvas > 0
-
-
-def scratches(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Thin wandering lines, as on an old print."""
-    import cv2
-    import numpy as np
-
-    canvas = np.zeros(size, dtype=np.uint8)
-    for _ in range(max(6, round(sum(size) / 60))):
-        point = rng.random(2) * size[::-1]
-        heading = rng.random() * 2 * np.pi
-        path = [point]
-        for _ in range(12):
-            heading += rng.normal(0, 0.25)
-            length = max(size) / 40
-            path.append(path[-1] + length * np.array([np.cos(heading), np.sin(heading)]))
-        line = np.rint(np.array(path)).astype(np.int32)[:, None]
-        cv2.polylines(canvas, [line], False, 255, int(rng.integers(1, 5)))
-    return canvas > 0
+    return np.asarray(mask.astype(np.float64) / peak)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from restorekit.task import Picture, Problem, Recipe, Task, Trial
+from restorekit.options import HOW_STRONG, Number, Option, PathOr
+from restorekit.task import Finding, Picture, Problem, Recipe, Task, Trial
 from restorekit.units import from_engine, to_engine
 
-from . import masks
+from . import drawn, masks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,17 +20,20 @@ if TYPE_CHECKING:
 
     from restorekit.engine.noise import Noise
 
+SURE, LEAST = 0.9, 1e-4  # of a photo's damage: how sure, and the share of its pixels that is told
+GUESSED = 64  # pixels: what lies further apart, a prior that sees textures cannot connect
+
 
 class Inpaint(Task):
     """Repairs what the mask marks. White means: repair here."""
 
     name = "inpaint"
-    summary = "Repair scratches, text and holes that a mask marks."
+    summary = "Repair scratches, text and holes that a mask marks, or that are found."
     options = (
         click.Option(
             ["--mask"],
-            type=click.Path(dir_okay=False),
-            help="Picture of the same size; white means repair here.",
+            type=PathOr(masks.AUTO, dir_okay=False),
+            help="Picture of the same size; white means repair here. auto: what looks damaged.",
         ),
         click.Option(
             ["--mask-dir"],
@@ -39,35 +44,78 @@ class Inpaint(Task):
         click.Option(
             ["--mask-from-alpha"], is_flag=True, help="Repair the photo's transparent pixels."
         ),
+        click.Option(
+            ["--mask-color"],
+            metavar="COLOR",
+            help="The masks are copies of the photos, painted over in that colour: red, #ff0000.",
+        ),
+        Option(
+            ["--mask-threshold"],
+            heading=HOW_STRONG,
+            type=Number(0, 1, min_open=True, max_open=True),
+            default=SURE,
+            show_default=True,
+            help="Of --mask auto: how sure it must be. Less finds more, and more that is sound.",
+        ),
+        Option(
+            ["--mask-grow"],
+            heading=HOW_STRONG,
+            type=click.IntRange(0, 256),
+            metavar="PIXELS",
+            help=f"Widen the mask; by default {masks.GROWN} pixels of what is found, else 0.",
+        ),
+        click.Option(
+            ["--save-mask"],
+            is_flag=True,
+            help="Write what was repaired beside the photo, as NAME-mask.png, to be corrected and "
+            "given with --mask or --mask-dir.",
+        ),
     )
     recipes = {
         "fidelity": Recipe("diffpir", "snore", 8, "geometric", 0.25, 0.02),
         "perceptual": Recipe("diffpir", "ddpm", steps=24, grid="karras", start=1.0, end=0.02),
     }
 
+    stage = 20
+
+    def find(self, picture: Picture) -> Iterable[Finding]:
+        """What is surely damaged. Repaired unasked in scans alone: wires and twigs look like it."""
+        found = masks.found_in(picture, SURE)
+        share = float(found.mean())
+        if share > LEAST:
+            what = f"scratches, dust or the like on {100 * share:.2g} % of it, it seems"
+            yield Finding(what, {"share": share}, {"mask": masks.AUTO}, suits=("scan",))
+
     def reads(self, name: str, **options: Any) -> list[Path]:
         path = masks.path_of(name, options["mask"], options["mask_dir"])
         return [] if path is None else [path]
 
     def marked(self, picture: Picture, **options: Any) -> np.ndarray:
-        return masks.hole_of(picture, **options)
+        return masks.hole_of(picture, **options).where
+
+    def extras(self, **options: Any) -> Sequence[str]:
+        return ("mask",) if options["save_mask"] else ()
 
     def observe(self, picture: Picture, **options: Any) -> Problem:
+        import numpy as np
         import torch
 
         from restorekit.engine.conditioning import Degradation, Observation
         from restorekit.engine.operators import Mask
 
-        hole = masks.hole_of(picture, **options)
+        found = masks.hole_of(picture, **options)
+        hole = found.where
         known = torch.from_numpy(~hole)[None, None]
         y = picture.pixels * known
         return Problem(
             Observation(y, Degradation(Mask(known.float()))),
             size=hole.shape,
-            guess=fill(picture.pixels, hole),
+            guess=fill(picture.pixels, hole) if hole.any() else picture.pixels,
+            level=None if hole.any() else 0.0,
             keep=~hole,
             opaque=bool(options["mask_from_alpha"]),
-            notes=(f"mask covers {100 * hole.mean():.1f} % of the photo",),
+            notes=described(hole, found.name == masks.AUTO),
+            extras={"mask": hole.astype(np.uint8) * 255} if options["save_mask"] else {},
         )
 
     @property
@@ -75,9 +123,26 @@ class Inpaint(Task):
         return Trial(
             degrade,
             telea,
-            options=masks.BENCHMARK_OPTIONS,
+            options=drawn.OPTIONS,
             region=lambda mask, **_: mask,
         )
+
+
+def described(hole: np.ndarray, found: bool) -> tuple[str, ...]:
+    """What will be repaired, in plain words, and what cannot be known there."""
+    import cv2
+
+    if not hole.any():
+        return ("no damage found: left as it is",)
+    share = 100 * hole.mean()
+    covers = f"{share:.1f} %" if share >= 0.1 else "less than 0.1 %"
+    what = "damage found on" if found else "mask covers"
+    notes = [f"{what} {covers} of the photo"]
+    edged = cv2.copyMakeBorder(hole.astype("uint8"), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    widest = round(2 * float(cv2.distanceTransform(edged, cv2.DIST_L2, 5).max()))
+    if widest > GUESSED:
+        notes.append(f"a hole of {widest} pixels: the fill is a guess")
+    return tuple(notes)
 
 
 def fill(pixels: Tensor, hole: np.ndarray) -> Tensor:
@@ -85,36 +150,26 @@ def fill(pixels: Tensor, hole: np.ndarray) -> Tensor:
     import numpy as np
     import torch
 
-    rough = _telea(from_engine(pixels, np.dtype(np.uint8)), hole)
+    from restorekit.fill import telea
+
+    rough = telea(from_engine(pixels, np.dtype(np.uint8)), hole)
     return torch.where(torch.from_numpy(hole), to_engine(rough), pixels)
-
-
-def _telea(eight: np.ndarray, hole: np.ndarray, radius: int = 3) -> np.ndarray:
-    import cv2
-
-    filled = cv2.inpaint(eight, hole.astype("uint8"), radius, cv2.INPAINT_TELEA)
-    return filled.reshape(eight.shape)
 
 
 def degrade(
     clean: np.ndarray, noise: Noise, **options: Any
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Blackens what the mask marks: a file's, or one drawn for this picture."""
-    hole = masks.benchmark_mask(clean.shape[:2], noise, **options)
+    hole = drawn.mask_for(clean.shape[:2], noise, **options)
     damaged = clean.copy()
     damaged[hole] = 0
-    return (
-        clean,
-        damaged,
-        {
-            "mask": hole,
-            "mask_dir": None,
-            "mask_invert": False,
-            "mask_from_alpha": False,
-        },
-    )
+    ignored = {"mask_dir": None, "mask_invert": False}
+    kept = {n: v for n, v in options.items() if n not in drawn.NAMES}
+    return clean, damaged, {**kept, **ignored, "mask": hole}
 
 
 def telea(damaged: np.ndarray, *, mask: np.ndarray, **options: Any) -> np.ndarray:
     """OpenCV's fast marching method (Telea 2004)."""
-    return _telea(damaged, mask)
+    from restorekit.fill import telea
+
+    return telea(damaged, mask)

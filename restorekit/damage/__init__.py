@@ -1,0 +1,101 @@
+"""What is damaged in a photo: scratches, dust, hairs, creases, stains.
+
+By a small network that was shown such damage, drawn over photographs; `card.md` says how.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from .network import DamageNetwork
+
+WEIGHTS = Path(__file__).parent / "weights.safetensors"
+SCALES = (1.0, 0.5, 0.25)  # of the photo's size, at which it is looked at
+SMALLEST = 256  # pixels of the longer side: smaller ones tell nothing new
+TILE, MARGIN = 512, 96  # pixels a side that are marked at once, and seen around them
+
+
+@functools.cache
+def _network() -> DamageNetwork:
+    import torch
+    from safetensors.torch import load_file
+
+    from .network import DamageNetwork
+
+    with torch.device("meta"):
+        network = DamageNetwork()
+    weights = {name: tensor.float() for name, tensor in load_file(WEIGHTS).items()}
+    network.load_state_dict(weights, assign=True)
+    network.requires_grad_(False).eval()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
+def find(x: Tensor) -> Tensor:
+    """How sure each pixel of a picture is damaged, (H, W) on [0, 1].
+
+    At the picture's own size, half and a quarter, since damage is of any width: the surest counts.
+
+    Args:
+        x: (1, C, H, W) on [-1, 1], C = 3 or 1, of any size.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    size = x.shape[2:]
+    x = x.float().clamp(-1, 1).expand(-1, 3, -1, -1)
+    surest = torch.zeros(size)
+    with torch.inference_mode():
+        for scale in SCALES:
+            if scale < 1:
+                small = [max(1, round(side * scale)) for side in size]
+                if max(small) < SMALLEST:
+                    break
+                seen = F.interpolate(x, small, mode="area")
+            else:
+                seen = x
+            here = _find_at(seen)[None, None]
+            here = here if scale == 1 else F.interpolate(here, size, mode="bilinear")
+            surest = torch.maximum(surest, here[0, 0])
+    return surest
+
+
+def marked(sure: Tensor, threshold: float) -> np.ndarray:
+    """(H, W) bool: what is that surely damaged, and what is half as sure and touches it.
+
+    So a line that fades out is followed, and what is faint alone is left.
+    """
+    from skimage.filters import apply_hysteresis_threshold
+
+    return apply_hysteresis_threshold(sure.numpy(), threshold / 2, threshold)
+
+
+def _find_at(x: Tensor) -> Tensor:
+    """The same at one size, in tiles that overlap."""
+    import torch
+    import torch.nn.functional as F
+
+    from .network import MULTIPLE
+
+    height, width = x.shape[2:]
+    answer = torch.empty(height, width)
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            rows, columns = (
+                (max(0, start - MARGIN), min(side, start + TILE + MARGIN))
+                for start, side in ((top, height), (left, width))
+            )
+            part = x[..., slice(*rows), slice(*columns)]
+            down, across = (-side % MULTIPLE for side in part.shape[2:])
+            part = F.pad(part, (0, across, 0, down), mode="replicate")
+            sure = _network()(part.contiguous(memory_format=torch.channels_last)).sigmoid()[0, 0]
+            inside = sure[top - rows[0] : top - rows[0] + TILE, left - columns[0] :][:, :TILE]
+            own = answer[top : top + TILE, left : left + TILE]
+            own.copy_(inside[: own.shape[0], : own.shape[1]])
+    return answer

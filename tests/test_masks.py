@@ -1,0 +1,129 @@
+"""Masks: painted over a photo, on a layer, grown, found, saved and given back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from restorekit_inpaint import masks
+from skimage import data
+
+import restorekit
+from restorekit import images
+from restorekit.errors import RestorekitError
+
+from .commands import run, save, tree
+
+PHOTO = data.astronaut()[:192, 96:320]
+STROKE = cv2.line(np.zeros(PHOTO.shape[:2], np.uint8), (20, 30), (190, 160), 255, 7) > 0
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+@pytest.mark.parametrize(("name", "rgb"), [("red", (255, 0, 0)), ("#00ff80", (0, 255, 128))])
+def test_painted_over_a_copy(here: Path, suffix: str, name: str, rgb: tuple[int, ...]) -> None:
+    """With a soft brush, and saved as a JPEG: the stroke is found, and nothing else."""
+    opacity = cv2.GaussianBlur(STROKE.astype(np.float32), (0, 0), 1)[..., None]
+    copy = np.rint(PHOTO + opacity * (np.array(rgb) - PHOTO)).astype(np.uint8)
+    save(f"copy.{suffix}", copy)
+    save("in.png", PHOTO)
+    options = f"--mask copy.{suffix} --mask-color '{name}' --save-mask --steps 1"
+    assert run(f"inpaint in.png -o out.png {options}") == 0
+    found = images.read("out-mask.png").pixels[..., 0] > 0
+    assert found[STROKE].mean() > 0.97
+    assert not found[cv2.dilate(STROKE.astype(np.uint8), np.ones((9, 9))) == 0].any()
+    outside = images.read("out.png").pixels[~found]
+    assert np.array_equal(outside, PHOTO[~found])
+
+
+def test_a_copy_that_nobody_painted_marks_nothing(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    images.write("copy.jpg", images.Photo(PHOTO), quality=60)
+    save("in.png", PHOTO)
+    assert run("inpaint in.png -o out.png --mask copy.jpg --mask-color red") == 1
+    assert "copy.jpg: marks nothing" in capfd.readouterr().err
+
+
+def test_a_layer_marks_what_is_painted_on_it(here: Path) -> None:
+    """White on nothing, as GIMP and Photoshop export it; what lies under nothing does not count."""
+    layer = np.full((*STROKE.shape, 3), 255, np.uint8)
+    save("layer.png", layer, STROKE.astype(np.uint8) * 255)
+    assert np.array_equal(masks.read("layer.png"), STROKE)
+
+
+def test_grown_by_pixels() -> None:
+    """A point becomes a disk."""
+    point = np.zeros((15, 15), bool)
+    point[7, 7] = True
+    rows, columns = np.nonzero(masks.grown(point, 3))
+    assert np.hypot(rows - 7, columns - 7).max() <= 3.2
+    assert masks.grown(point, 3)[7, 4:11].all() and not masks.grown(point, 3)[7, [3, 11]].any()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mask": "auto", "mask_invert": True}, "--mask-invert goes with mask files"),
+        ({"mask": "auto", "mask_color": "red"}, "--mask-color goes with --mask FILE"),
+        ({"mask": STROKE, "mask_color": "red"}, "--mask-color goes with --mask FILE"),
+        ({"mask": "auto", "mask_from_alpha": True}, "give one of --mask FILE, --mask auto"),
+    ],
+)
+def test_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(RestorekitError, match=message):
+        restorekit.restore("inpaint", PHOTO, **options)
+
+
+def test_a_wide_hole_is_called_a_guess(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    mask = np.zeros(PHOTO.shape[:2], np.uint8)
+    mask[40:120, 30:190] = 255
+    save("mask.png", mask)
+    save("in.png", PHOTO)
+    assert run("inpaint in.png -o out.png --mask mask.png --steps 1") == 0
+    assert "a hole of 80 pixels: the fill is a guess" in capfd.readouterr().err
+
+
+def scratched() -> tuple[np.ndarray, np.ndarray]:
+    """A photo with bright scratches and dark hairs, and where."""
+    where = np.zeros(PHOTO.shape[:2], np.uint8)
+    cv2.line(where, (10, 20), (200, 90), 255, 2)
+    cv2.line(where, (150, 5), (130, 185), 255, 2)
+    photo = PHOTO.copy()
+    photo[where > 0] = 250
+    return photo, where > 0
+
+
+def test_damage_is_found_saved_and_may_be_given_back(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A folder: the scratches are found, the sound photo is left; and their masks do the same."""
+    photo, where = scratched()
+    (here / "in").mkdir()
+    save("in/scratched.png", photo)
+    save("in/sound.png", PHOTO)
+    assert run("inpaint in -o out --mask auto --save-mask --steps 2") == 0
+    assert "sound.png: no damage found: left as it is" in capfd.readouterr().err
+    found = images.read("out/scratched-mask.png").pixels[..., 0] > 0
+    assert found[where].mean() > 0.6
+    assert found[masks.grown(where, 6) == 0].mean() < 0.01
+    assert not images.read("out/sound-mask.png").pixels.any()
+    assert np.array_equal(images.read("out/sound.png").pixels, PHOTO)
+    error = [np.square(p - PHOTO.astype(float))[where].mean() for p in (photo, restored("out"))]
+    assert error[1] < error[0] / 2.5
+    assert run("inpaint in/scratched.png -o again.png --mask-dir out --steps 2") == 0
+    assert np.array_equal(images.read("again.png").pixels, restored("out"))
+    before = tree("out")
+    assert run("inpaint in -o out --mask auto --save-mask --steps 2") == 0
+    assert tree("out") == before and "done already" in capfd.readouterr().err
+
+
+def restored(folder: str) -> np.ndarray:
+    return images.read(f"{folder}/scratched.png").pixels
