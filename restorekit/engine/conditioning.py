@@ -201,8 +201,8 @@ def mapped(prior: Denoiser, observation: Observation) -> Denoiser:
         raise ValueError("the method 'mapped' needs a mask; use 'diffpir' or 'ddnm'")
     if not getattr(prior, "mapped", False):
         raise ValueError(
-            "the method 'mapped' needs a prior that takes a map, as photo-fill does; use that, "
-            "or --method diffpir --sampler snore --steps 8"
+            "the method 'mapped' needs a prior that takes a map, trained with network.mapped and "
+            "holes; use --method diffpir --sampler snore --steps 8"
         )
     schedule, y, known = prior.schedule, observation.y, a.known
     exact = isinstance(sigma, float | int) and sigma == 0
