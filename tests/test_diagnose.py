@@ -44,7 +44,7 @@ def test_what_is_wrong_is_found_and_mended(here: Path, capfd: pytest.CaptureFixt
     save("in/sound.png", PHOTO)
     jpeg("in/coarse.jpg", PHOTO, 30)
     jpeg("in/fine.jpg", PHOTO, 95)
-    assert run("diagnose in --json") == 0
+    assert run("diagnose in --json --preset scan") == 0
     rows = {Path(r["photo"]).name: r for r in json.loads(capfd.readouterr().out)}
     chains = {name: row["chain"] for name, row in rows.items()}
     assert chains == {
@@ -53,7 +53,7 @@ def test_what_is_wrong_is_found_and_mended(here: Path, capfd: pytest.CaptureFixt
     }  # fmt: skip
     found = {f["by"]: f for f in rows["coarse.jpg"]["found"]}
     assert found["dejpeg"]["quality"] == 30 and found["size"]["width"] == 320
-    assert run("restore in -o out") == 0
+    assert run("restore in -o out --preset scan") == 0
     assert "noisy.png: done: denoise" in capfd.readouterr().err
     for name in ("noisy.png", "faded.png", "coarse.jpg"):
         before, after = (images.read(f"{folder}/{name}").pixels for folder in ("in", "out"))
@@ -62,7 +62,7 @@ def test_what_is_wrong_is_found_and_mended(here: Path, capfd: pytest.CaptureFixt
     for name in ("sound.png", "fine.jpg"):  # the very files
         assert tree("out")[name] == tree("in")[name]
     done = tree("out")
-    assert run("restore in -o out") == 0
+    assert run("restore in -o out --preset scan") == 0
     assert "0 restored, 5 skipped" in capfd.readouterr().err and tree("out") == done
 
 

@@ -318,13 +318,16 @@ def test_unit_of_resolution(tmp_path: Path, dtype: type, unit: str, inches: floa
 
 
 @pytest.mark.parametrize("quality", [5, 30, 50, 75, 88, 95, 100])
-def test_jpeg_keeps_its_quality(tmp_path: Path, quality: int) -> None:
+def test_jpeg_keeps_its_quality_where_that_is_good(tmp_path: Path, quality: int) -> None:
+    """A coarse one's own would put the blocks back that were taken away."""
     source, target = tmp_path / "a.jpg", tmp_path / "b.jpg"
     source.write_bytes(encoded("JPEG", smooth(), quality=quality))
     photo = images.read(source)
     assert photo.quality == quality
     images.write(target, photo)
-    with Image.open(source) as one, Image.open(target) as other:
-        assert one.quantization == other.quantization
+    assert images.read(target).quality == max(quality, 95)
+    if quality >= 95:
+        with Image.open(source) as one, Image.open(target) as other:
+            assert one.quantization == other.quantization
     images.write(target, photo, quality=60)
     assert images.read(target).quality == 60

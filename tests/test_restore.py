@@ -134,7 +134,7 @@ EYE = np.eye(8) > 0
     ("task", "image", "options", "message"),
     [
         ("sharpen", CAT, {}, "'sharpen' is unknown; use dejpeg, denoise, "),
-        ("denoise", CAT, {"power": 3}, "no option 'power'; it has: sigma, strength"),
+        ("denoise", CAT, {"power": 3}, "no option 'power'; it has: strength, keep_grain"),
         ("denoise", CAT, {"method": "magic"}, "'magic' is unknown; use ddnm, "),
         ("denoise", CAT, {"sampler": "magic"}, "'magic' is unknown; use ddim"),
         ("denoise", CAT, {"prior": "magic"}, "'magic' is unknown; use photo"),

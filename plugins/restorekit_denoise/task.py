@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from restorekit.noise_level import Estimate
 
 LEAST = 1 / 255  # a step of 8 bits: less noise than that is left alone
-SEEN = 3 / 255  # less noise than that few people see
+SEEN = 4 / 255  # less noise than that few people see
 OF_CODING = 1.2  # times what quantisation took away: less is its, and not a camera's
 
 

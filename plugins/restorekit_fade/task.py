@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from restorekit.engine.noise import Noise
 
 SURE = 0.45  # of the range left: mist and soft light leave more
+DUSK = 0.4  # of density: a stronger cast is the light's
 ALONE = Recipe("none", "ddim", steps=1)  # at noise level 0, where nothing is asked
 
 
@@ -39,13 +40,13 @@ class Fade(Task):
     stage = 30
 
     def find(self, picture: Picture) -> Iterable[Finding]:
-        """Told where it may be, and mended where no weather explains it."""
+        """Told where it may be, and mended in scans alone: mist and dusk look like it."""
         fading = density.analysed(picture.pixels)
         if fading is None:
             return
         figures = {"left": fading.left, "cast": fading.cast}
-        sure = fading.left < SURE
-        yield Finding(found_in(fading), figures, {} if sure else None, suits=("scan", "phone"))
+        sure = fading.left < SURE and fading.cast < DUSK
+        yield Finding(found_in(fading), figures, {} if sure else None, suits=("scan",))
 
     def observe(self, picture: Picture, **options: Any) -> Problem:
         from restorekit.engine.conditioning import Degradation, Observation

@@ -79,12 +79,12 @@ class Inpaint(Task):
     stage = 20
 
     def find(self, picture: Picture) -> Iterable[Finding]:
-        """What is surely damaged. Repaired unasked in scans alone: wires and twigs look like it."""
+        """What looks damaged. Nothing is repaired unasked: wires and twigs look so too."""
         found = masks.found_in(picture, SURE)
         share = float(found.mean())
         if share > LEAST:
-            what = f"scratches, dust or the like on {100 * share:.2g} % of it, it seems"
-            yield Finding(what, {"share": share}, {"mask": masks.AUTO}, suits=("scan",))
+            what = f"perhaps scratches or dust on {100 * share:.2g} % of it: see --mask auto"
+            yield Finding(what, {"share": share})
 
     def reads(self, name: str, **options: Any) -> list[Path]:
         path = masks.path_of(name, options["mask"], options["mask_dir"])

@@ -33,8 +33,8 @@ def what_to_mend() -> list[click.Option]:
         Option(
             ["--preset"],
             type=click.Choice(PRESETS),
-            help="What the photos are: scans of prints, in which scratches and dust are looked for "
-            "too; a phone's (default); or from the web, of which small ones are enlarged.",
+            help="What the photos are: scans of prints, which may have faded; a phone's (default); "
+            "or from the web, of which small ones are enlarged.",
         ),
         Option(
             ["--strength"],

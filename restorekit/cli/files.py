@@ -127,7 +127,7 @@ def file_options() -> list[click.Option]:
         click.Option(
             ["--quality"],
             type=click.IntRange(1, 100),
-            help="Of JPEG, WebP and AVIF; by default a JPEG's own, and 95 else.",
+            help="Of JPEG, WebP and AVIF; by default 95, and a finer JPEG's own.",
         ),
         click.Option(
             ["--bit-depth"],

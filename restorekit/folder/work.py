@@ -43,7 +43,7 @@ class Files:
     """How files are read and written.
 
     Attributes:
-        quality: of lossy formats; None is a JPEG's own, and 95 else.
+        quality: of lossy formats; None is 95, and a finer JPEG's own.
         bit_depth: 8 or 16, in formats that can; None is the photo's own.
         strip_metadata: leave out EXIF, XMP and DPI. The colour profile stays.
         provenance: say in XMP what made the pixels.

@@ -24,6 +24,7 @@ from .kinds import KINDS, error_of, reason
 from .photo import Photo
 
 LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536}
+GOOD = 95  # quality, at which restored pixels survive
 SEGMENT = 65500  # bytes of EXIF, XMP or a comment that fit into a JPEG
 NAMES = {"exif": "EXIF", "xmp": "XMP", "icc_profile": "colour profile"}
 
@@ -80,7 +81,7 @@ def write(
     `left_out`.
 
     Args:
-        quality: 1 to 100; by default that of the JPEG it came from, for JPEGs, and 95 else.
+        quality: 1 to 100; by default 95, and that of the JPEG it came from where that was finer.
         replace: whether a file that is there already gives way.
 
     Raises:
@@ -151,7 +152,8 @@ def _fitting(photo: Photo, kind: str) -> Photo:
 
 def encode(photo: Photo, kind: str, quality: int | None) -> bytes:
     if quality is None:
-        quality = photo.quality if kind == "JPEG" and photo.quality else 95
+        own = photo.quality if kind == "JPEG" else None
+        quality = max(own or GOOD, GOOD)  # a coarse JPEG's own would spoil what was restored
     if kind == "PNG" and photo.pixels.dtype == np.float32:
         photo = photo.at_depth(np.uint16)
     elif kind not in ("PNG", "TIFF"):
