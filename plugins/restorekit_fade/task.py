@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from restorekit.engine.noise import Noise
 
-SURE = 0.45  # of the range left: mist and soft light leave more
+SURE = 0.5  # of the range left: mist and soft light leave more
 DUSK = 0.4  # of density: a stronger cast is the light's
 ALONE = Recipe("none", "ddim", steps=1)  # at noise level 0, where nothing is asked
 
