@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from . import chain, chain_text, diagnosis, images, plugins
+from .choices import Choices
 from .engine.sampler import Progress
 from .errors import RestorekitError
-from .restorer import Choices
 from .task import Result, resolve
 
 log = logging.getLogger(__name__)

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import plugins
+from .choices import Choices
 from .engine.sampler import Progress
 from .errors import RestorekitError
 from .provenance import worst
-from .restorer import Choices, Restorer
+from .restorer import Restorer
 from .task import Result, Task, paths_of
 from .units import converted
 

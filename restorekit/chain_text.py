@@ -13,9 +13,9 @@ import click
 
 from . import files, plugins
 from .chain import Chain, Link
+from .choices import Choices
 from .errors import RestorekitError
 from .options import NoiseLevel, typed
-from .restorer import Choices
 from .task import resolve
 
 if sys.version_info >= (3, 11):

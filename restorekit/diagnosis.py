@@ -16,10 +16,10 @@ import numpy as np
 from . import chain_text, files, plugins
 from .alpha import without_hidden
 from .chain import Chain, Chained
+from .choices import Choices
 from .engine.noise import Noise
 from .engine.sampler import Progress
 from .errors import RestorekitError
-from .restorer import Choices
 from .task import PRESETS, Finding, Picture, Result, Task
 from .units import to_engine
 

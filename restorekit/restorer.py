@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import logging
-import operator
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from . import files, memory, plugins, priors, provenance, state
+from . import files, memory, plugins, provenance
 from .alpha import resized, without_hidden
+from .choices import MODES, PRECISIONS, Choices
 from .engine.colour import coloured_state, in_colour
 from .engine.conditioning import needed, unconditional
 from .engine.covariance import Covariance, whitened
-from .engine.denoiser import Denoiser, NetworkDenoiser, Prediction
+from .engine.denoiser import Denoiser, NetworkDenoiser
 from .engine.levels import Blended
 from .engine.noise import Noise
 from .engine.regions import around
@@ -32,7 +29,6 @@ from .engine.sampler import (
     GRIDS,
     NOISELESS,
     TURNING,
-    Cancelled,
     Progress,
     sample,
     times_for,
@@ -40,11 +36,13 @@ from .engine.sampler import (
 )
 from .engine.symmetry import MIRROR, SQUARE, Ensemble, Motion, Turning
 from .engine.tiling import Tiled, Windowed
-from .engine.wrappers import Guarded, Shared, Topped, Wrapper, out_of_memory
+from .engine.wrappers import Guarded, Shared, Topped, out_of_memory
 from .errors import RestorekitError
+from .loading import find_device, find_prior, load_prior
 from .options import MOST_STEPS
 from .task import Picture, Problem, Recipe, Result, Task, paths_of
 from .units import from_engine, peak_of, to_engine
+from .watching import Counted, Watched
 
 if TYPE_CHECKING:
     from .engine.schedule import Schedule
@@ -57,51 +55,9 @@ log = logging.getLogger(__name__)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
-MODES = ("fidelity", "perceptual")
 AT_ONCE = {"cuda": 4}  # photos; a CPU is busy with one
 CLEANER = "photo-real"  # the prior of `Picture.denoised`
 LARGEST = 1e4  # of floating-point pixels, whose white is 1
-PRECISIONS = ("float32", "bfloat16", "float16")
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What every task lets the user choose; None leaves it to the task's recipe.
-
-    Attributes:
-        mode: "fidelity" (deterministic, best PSNR) or "perceptual" (a posterior sample).
-        method, sampler, prior: names among the plugins; a prior may also be a weights file, and
-            None is the task's own.
-        steps: steps of the sampler.
-        seed: of everything random.
-        device: "auto", "cpu", "cuda", "cuda:1", "mps".
-        precision: of the network: float32, bfloat16 or float16.
-        tile: side of the tiles or windows that large photos are evaluated in; None: from the free
-            memory, or what the prior was trained on.
-        ensemble: ask the prior about every flip and quarter turn that it was trained on, and take
-            the mean.
-    """
-
-    mode: str = "fidelity"
-    method: str | None = None
-    sampler: str | None = None
-    steps: int | None = None
-    prior: str | None = None
-    seed: int = 0
-    device: str = "auto"
-    precision: str = "float32"
-    ensemble: bool = False
-    tile: int | None = None
-
-    def __post_init__(self) -> None:
-        """Raises RestorekitError for a value of another type."""
-        for name, kind in get_type_hints(type(self)).items():
-            value = getattr(self, name)
-            if name in ("steps", "seed", "tile") and not isinstance(value, bool | None):
-                with contextlib.suppress(TypeError):  # a NumPy integer is a whole number too
-                    value = operator.index(value)
-                    object.__setattr__(self, name, value)
-            state.fitted(value, kind, f"{name} is {value!r}", "see `restorekit.restore`")
 
 
 class Restorer:
@@ -148,7 +104,7 @@ class Restorer:
         self.cleaner_name = CLEANER if given is None else given
         self.precision = choices.precision
         self.prior_file = find_prior(self.prior_name)
-        self.prior = _load(self.prior_file, self.device, choices.precision)
+        self.prior = load_prior(self.prior_file, self.device, choices.precision)
         self.motions = SQUARE if self.prior.turned else MIRROR
         self.at_once = AT_ONCE.get(self.device.type, 1)
         self.evaluated: Denoiser = self.prior
@@ -286,7 +242,7 @@ class Restorer:
     @torch.inference_mode()
     def _denoised(self, y: Tensor, level: float) -> tuple[Tensor, int]:
         """E[x_0 | y] of a picture (1, C, H, W) with noise of a level, on the CPU; evaluations."""
-        prior = _load(find_prior(self.cleaner_name), self.device, self.precision)
+        prior = load_prior(find_prior(self.cleaner_name), self.device, self.precision)
         t = prior.schedule.time_for(level)
         alpha, _ = prior.schedule(t)
         x_t = (float(alpha) * y.expand(-1, prior.channels, -1, -1)).to(self.device)
@@ -441,50 +397,6 @@ def _tell_of_windows(prior: str, window: int) -> None:
     )
 
 
-class Watched:
-    """A progress that moves within a step too, and never back."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.done, self.total, self.told = 0.0, 1, -1.0
-
-    def __call__(self, done: float, total: int) -> bool | None:
-        self.done, self.total = done, total
-        return self._tell(done)
-
-    def within(self, share: float) -> None:
-        """A share of one of the step's evaluations is done. Raises Cancelled if told to stop."""
-        if share < 1 and self._tell(self.done + share) is False:
-            raise Cancelled
-
-    def _tell(self, done: float) -> bool | None:
-        if done <= self.told:
-            return None
-        self.told = done
-        return self.progress(done, self.total)
-
-
-class Counted(Wrapper):
-    """A denoiser that counts its evaluations, of a whole picture or of a part of it."""
-
-    def __init__(self, denoiser: Denoiser, tally: Counter[str] | None = None) -> None:
-        super().__init__(denoiser)
-        self.tally = Counter() if tally is None else tally
-
-    def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
-        self.tally["evaluations"] += 1
-        return self.denoiser(x_t, t)
-
-    @property
-    def evaluations(self) -> int:
-        return self.tally["evaluations"]
-
-    def where(self, needed: Tensor) -> Counted:
-        """The same, evaluated where it is needed only, if it is one that may be."""
-        inner = self.denoiser
-        return Counted(inner.where(needed), self.tally) if isinstance(inner, Tiled) else self
-
-
 def _sound(asked: Denoiser, prior: NetworkDenoiser) -> Denoiser:
     """A prior for a photo's own noise, whose level is seldom known: told an upper bound of it."""
     return asked if prior.bound else Topped(asked)
@@ -521,58 +433,3 @@ def _resized(alpha: np.ndarray | None, problem: Problem) -> np.ndarray | None:
     if problem.opaque:
         return np.full(problem.size, peak_of(alpha.dtype), dtype=alpha.dtype)
     return resized(alpha, problem.size)
-
-
-def find_device(name: str) -> torch.device:
-    """The device of a name; "auto" is CUDA where there is one.
-
-    Raises:
-        RestorekitError: if it is not there.
-    """
-    cuda = torch.cuda.is_available()
-    if name == "auto":
-        name = "cuda" if cuda else "cpu"
-    if name == "cuda" and (own := os.environ.get("LOCAL_RANK")):  # torchrun's
-        name = f"cuda:{own}"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise RestorekitError(f"device {name!r} is unknown; use auto, cpu or cuda") from error
-    missing = (
-        device.type == "cuda" and (not cuda or (device.index or 0) >= torch.cuda.device_count())
-    ) or (device.type == "mps" and not torch.backends.mps.is_available())
-    if missing:
-        raise RestorekitError(f"device {name!r} is not available here; use --device cpu")
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise RestorekitError(f"device {name!r} is not supported; use cpu, cuda or mps")
-    return device
-
-
-def find_prior(name: str) -> Path:
-    """The weights file of a prior's name, of a path to one, or of a training run's folder."""
-    offered = plugins.registry().offered("prior")
-    if name in offered:
-        found: Path = offered[name]
-        return found
-    if not name:
-        raise RestorekitError("the prior's name is empty; leave --prior out for the default")
-    path = Path(name)
-    with contextlib.suppress(OSError, ValueError):  # a name that no file can have
-        if (path / "prior.safetensors").exists():
-            return path / "prior.safetensors"
-    if path.suffix or len(path.parts) > 1:
-        return path
-    known = ", ".join(sorted(offered)) or "none is installed"
-    raise RestorekitError(f"prior {name!r} is unknown; use {known}, a weights file or a run")
-
-
-def _load(path: Path, device: torch.device, precision: str) -> NetworkDenoiser:
-    stamp = 0
-    with contextlib.suppress(OSError, ValueError):
-        stamp = path.stat().st_mtime_ns
-    return _load_cached(path, stamp, device, precision)
-
-
-@functools.lru_cache(maxsize=3)
-def _load_cached(path: Path, stamp: int, device: torch.device, precision: str) -> NetworkDenoiser:
-    return priors.load(path, device, precision)

@@ -17,8 +17,9 @@ import torch
 
 from restorekit import plugins, priors
 from restorekit.benchmark import benchmark
+from restorekit.choices import Choices
 from restorekit.engine.unet import UNet, UNetConfig
-from restorekit.restorer import Choices, Restorer
+from restorekit.restorer import Restorer
 from restorekit.training.presets import PRESETS
 from restorekit.training.trainer import train
 

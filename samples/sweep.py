@@ -17,7 +17,8 @@ from typing import Any
 
 from restorekit import plugins
 from restorekit.benchmark import benchmark
-from restorekit.restorer import Choices, Restorer
+from restorekit.choices import Choices
+from restorekit.restorer import Restorer
 from restorekit.task import Task, resolve
 
 EVALUATIONS = {"heun": 2, "snore": 2}  # of one step, at most; 1 for all others

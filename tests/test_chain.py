@@ -11,7 +11,7 @@ from skimage import data
 import restorekit
 from restorekit import images
 from restorekit.chain_text import from_file, of, parsed
-from restorekit.restorer import Choices
+from restorekit.choices import Choices
 
 from .commands import run, save, tree
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from restorekit.choices import Choices
 from restorekit.engine.conditioning import METHODS, Degradation, Observation
 from restorekit.engine.covariance import Coloured, Covariance, Uneven
 from restorekit.engine.noise import Noise
 from restorekit.engine.operators import Grey, Identity, LinearOperator, Mask, Resample
 from restorekit.engine.sampler import STEPS, geometric, karras, sample, times_for
-from restorekit.restorer import Choices, Restorer
+from restorekit.restorer import Restorer
 from restorekit.task import Picture, Problem, Recipe, Task
 from restorekit.testing import GaussianPrior, dense_noise
 

@@ -106,7 +106,8 @@ def test_compressed_again_it_is_the_file(how: Any, mode: str, tmp_path: Path) ->
     )
     assert restored.shape == photo.pixels.shape
     from restorekit import plugins
-    from restorekit.restorer import Choices, Restorer
+    from restorekit.choices import Choices
+    from restorekit.restorer import Restorer
     from restorekit.task import resolve
 
     task = plugins.registry().task("dejpeg")

@@ -17,7 +17,7 @@ from skimage import data
 
 import restorekit
 from restorekit import chain_text, images, plugins
-from restorekit.restorer import Choices
+from restorekit.choices import Choices
 from restorekit.task import Finding, Picture, Problem, Recipe, Task
 
 from .commands import run, save, tree

@@ -221,7 +221,8 @@ def test_missing_weights_of_a_plugin_are_told(
 
 def test_the_readmes_plugin_works() -> None:
     """What README calls a whole plugin is one: it fills the lines it says it fills."""
-    from restorekit.restorer import Choices, Restorer
+    from restorekit.choices import Choices
+    from restorekit.restorer import Restorer
 
     readme = (Path(__file__).parent.parent / "README.md").read_text()
     (block,) = (b for b in readme.split("```") if b.startswith("python") and "hookimpl" in b)

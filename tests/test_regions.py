@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from skimage import data as pictures
 
 from restorekit import restorer
+from restorekit.choices import Choices
 from restorekit.engine.denoiser import NetworkDenoiser, Prediction
 from restorekit.engine.noise import Noise
 from restorekit.engine.regions import Box, around, regions
@@ -17,7 +18,7 @@ from restorekit.engine.sampler import Cancelled
 from restorekit.engine.schedule import linear
 from restorekit.engine.tiling import Tiled
 from restorekit.plugins import registry
-from restorekit.restorer import Choices, Restorer
+from restorekit.restorer import Restorer
 from restorekit.task import resolve
 
 from .networks import LOCAL, random_network

@@ -12,9 +12,10 @@ import torch
 
 import restorekit
 from restorekit import RestorekitError, cli, images, metrics, plugins, priors
+from restorekit.choices import Choices
 from restorekit.engine.denoiser import Prediction
 from restorekit.engine.wrappers import Wrapper
-from restorekit.restorer import Choices, Restorer
+from restorekit.restorer import Restorer
 from restorekit.task import resolve
 from restorekit.units import converted
 

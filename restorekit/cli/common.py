@@ -14,7 +14,7 @@ from ..options import HOW_STRONG, MACHINE, MOST_STEPS, RESEARCH, NameOrPath, Opt
 from ..task import Task
 
 if TYPE_CHECKING:
-    from ..restorer import Choices
+    from ..choices import Choices
 
 
 class FilePath(click.Path):
@@ -145,7 +145,7 @@ def json_text(value: Any) -> str:
 
 def choices_from(values: dict[str, Any], mode: str) -> Choices:
     """Takes the common options out of a command's values."""
-    from ..restorer import Choices
+    from ..choices import Choices
 
     names = [field.name for field in dataclasses.fields(Choices) if field.name != "mode"]
     values.pop("debug")

@@ -69,7 +69,7 @@ def diagnosis_of(path: Path, max_megapixels: float = 178) -> Diagnosis:
 def recommended(diagnosis: Diagnosis, values: dict[str, Any]) -> str:
     """The chain as text; empty for a sound photo."""
     from .. import chain_text
-    from ..restorer import Choices
+    from ..choices import Choices
 
     chain = diagnosis.chain(Choices(), values["preset"], values["strength"])
     return "" if chain is None else chain_text.written(chain)

@@ -79,7 +79,7 @@ def priors_list() -> None:
 def priors_show(name: str) -> None:
     """What a prior is: its card, or what its weights file says."""
     from .. import priors
-    from ..restorer import find_prior
+    from ..loading import find_prior
 
     path = find_prior(name)
     described = priors.read_metadata(path)
@@ -117,7 +117,7 @@ def priors_bits(
 ) -> None:
     """Bits per dimension that a prior needs for pictures: the variational bound."""
     from ..evaluation import bits
-    from ..restorer import find_device, find_prior
+    from ..loading import find_device, find_prior
 
     found = bits(
         find_prior(name),
@@ -163,7 +163,7 @@ def priors_check(
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise RestorekitError(f"{json_file}: its folder does not exist; make it first")
     from .. import priors, soundness
-    from ..restorer import find_device, find_prior
+    from ..loading import find_device, find_prior
 
     denoiser = priors.load(find_prior(name), find_device(device))
     pictures = soundness.photos_for(denoiser, photos)

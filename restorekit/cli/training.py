@@ -83,7 +83,7 @@ def train(
 ) -> None:
     """Train a prior on a folder of photos; run again to resume."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    from ..restorer import find_device, find_prior
+    from ..loading import find_device, find_prior
     from ..training import presets, trainer
     from ..training.export import export as write_weights
     from ..training.run import Run

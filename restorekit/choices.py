@@ -1,0 +1,53 @@
+"""What every task leaves to its user."""
+
+from __future__ import annotations
+
+import contextlib
+import operator
+from dataclasses import dataclass
+from typing import get_type_hints
+
+from . import state
+
+MODES = ("fidelity", "perceptual")
+PRECISIONS = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What every task lets the user choose; None leaves it to the task's recipe.
+
+    Attributes:
+        mode: "fidelity" (deterministic, best PSNR) or "perceptual" (a posterior sample).
+        method, sampler, prior: names among the plugins; a prior may also be a weights file, and
+            None is the task's own.
+        steps: steps of the sampler.
+        seed: of everything random.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        precision: of the network: float32, bfloat16 or float16.
+        tile: side of the tiles or windows that large photos are evaluated in; None: from the free
+            memory, or what the prior was trained on.
+        ensemble: ask the prior about every flip and quarter turn that it was trained on, and take
+            the mean.
+    """
+
+    mode: str = "fidelity"
+    method: str | None = None
+    sampler: str | None = None
+    steps: int | None = None
+    prior: str | None = None
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "float32"
+    ensemble: bool = False
+    tile: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raises RestorekitError for a value of another type."""
+        for name, kind in get_type_hints(type(self)).items():
+            value = getattr(self, name)
+            if name in ("steps", "seed", "tile") and not isinstance(value, bool | None):
+                with contextlib.suppress(TypeError):  # a NumPy integer is a whole number too
+                    value = operator.index(value)
+                    object.__setattr__(self, name, value)
+            state.fitted(value, kind, f"{name} is {value!r}", "see `restorekit.restore`")
