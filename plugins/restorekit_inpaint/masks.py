@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 AUTO = "auto"  # in place of a file: what is damaged is found
 DARK = 1 / 8  # of white: what is lighter counts as painted, so that soft brush edges do too
+QUICK = 2e6  # pixels that are looked at to tell whether there is damage
 GROWN = 2  # pixels that a found mask is widened by, since damage has soft edges
 CALLED_FOR = (
     "give one of --mask FILE, --mask auto, --mask-dir FOLDER and --mask-from-alpha; a mask marks "
@@ -134,7 +135,7 @@ def hole_of(
             "copy of the photo, painted over in that colour"
         )
     if isinstance(mask, str) and mask == AUTO:
-        found = found_in(picture, mask_threshold)
+        found = found_in(picture.pixels, mask_threshold)
         return Hole(grown(found, GROWN if mask_grow is None else mask_grow), AUTO)
     if mask_from_alpha:
         if picture.alpha is None:
@@ -213,11 +214,23 @@ def rgb(color: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def found_in(picture: Picture, threshold: float) -> np.ndarray:
-    """(H, W) bool: what looks damaged, at least that surely."""
+def found_in(pixels: Tensor, threshold: float) -> np.ndarray:
+    """(H, W) bool: what looks damaged in (1, C, H, W), at least that surely."""
     from restorekit import damage
 
-    return damage.marked(damage.find(picture.pixels), threshold)
+    return damage.marked(damage.find(pixels), threshold)
+
+
+def share_found_in(pixels: Tensor, threshold: float) -> float:
+    """Of a picture's area, what looks damaged: quickly, in a large one reduced."""
+    import torch.nn.functional as F
+
+    height, width = pixels.shape[2:]
+    factor = (QUICK / (height * width)) ** 0.5
+    if factor < 1:
+        size = [max(1, round(side * factor)) for side in (height, width)]
+        pixels = F.interpolate(pixels, size, mode="area")
+    return float(found_in(pixels, threshold).mean())
 
 
 def grown(hole: np.ndarray, pixels: int) -> np.ndarray:

@@ -80,8 +80,7 @@ class Inpaint(Task):
 
     def find(self, picture: Picture) -> Iterable[Finding]:
         """What looks damaged. Nothing is repaired unasked: wires and twigs look so too."""
-        found = masks.found_in(picture, SURE)
-        share = float(found.mean())
+        share = masks.share_found_in(picture.pixels, SURE)
         if share > LEAST:
             what = f"perhaps scratches or dust on {100 * share:.2g} % of it: see --mask auto"
             yield Finding(what, {"share": share})
