@@ -9,6 +9,8 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..small import loaded
+
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
@@ -23,18 +25,9 @@ TILE, MARGIN = 512, 96  # pixels a side that are marked at once, and seen around
 
 @functools.cache
 def _network() -> DamageNetwork:
-    import torch
-    from safetensors.torch import load_file
-
     from .network import DamageNetwork
 
-    with torch.device("meta"):
-        network = DamageNetwork()
-    weights = {name: tensor.float() for name, tensor in load_file(WEIGHTS).items()}
-    network.load_state_dict(weights, assign=True)
-    network.requires_grad_(False).eval()
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network
+    return loaded(DamageNetwork, WEIGHTS)
 
 
 def find(x: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..small import loaded
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -45,18 +47,9 @@ class Estimate:
 
 @functools.cache
 def _network() -> NoiseNetwork:
-    import torch
-    from safetensors.torch import load_file
-
     from .network import NoiseNetwork
 
-    with torch.device("meta"):
-        network = NoiseNetwork()
-    weights = {name: tensor.float() for name, tensor in load_file(WEIGHTS).items()}
-    network.load_state_dict(weights, assign=True)
-    network.requires_grad_(False).eval()
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network
+    return loaded(NoiseNetwork, WEIGHTS)
 
 
 def estimate(x: Tensor) -> Estimate:
