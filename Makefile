@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 MINUTES ?= 10
 
-.PHONY: install demo test fuzz hostile check format clean
+.PHONY: install demo test fuzz hostile gpu-train check format clean
 
 install: $(VENV)/installed
 
@@ -27,6 +27,9 @@ fuzz: install  ## damaged image files for a minute or two
 
 hostile: install  ## cases that want to lose or spoil something; MINUTES=10
 	$(BIN)/python samples/hostile.py --minutes $(MINUTES)
+
+gpu-train: install  ## all shipped priors; PHOTOS= and SCENES= folders, RUNS= for what comes of it
+	$(BIN)/python samples/gpu_train.py $(PHOTOS) $(SCENES) $(RUNS) --minutes $(MINUTES)
 
 $(VENV)/checks: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'

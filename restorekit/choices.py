@@ -10,7 +10,7 @@ from typing import get_type_hints
 from . import state
 
 MODES = ("fidelity", "perceptual")
-PRECISIONS = ("float32", "bfloat16", "float16")
+PRECISIONS = ("float32", "bfloat16", "float16", "auto")
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Choices:
         steps: steps of the sampler.
         seed: of everything random.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
-        precision: of the network: float32, bfloat16 or float16.
+        precision: of the network: float32, bfloat16 or float16; auto is bfloat16 where the device
+            has units for it.
         tile: side of the tiles or windows that large photos are evaluated in; None: from the free
             memory, or what the prior was trained on.
         ensemble: ask the prior about every flip and quarter turn that it was trained on, and take

@@ -38,7 +38,7 @@ from .engine.symmetry import MIRROR, SQUARE, Ensemble, Motion, Turning
 from .engine.tiling import Tiled, Windowed
 from .engine.wrappers import Guarded, Shared, Topped, out_of_memory
 from .errors import RestorekitError
-from .loading import find_device, find_prior, load_prior
+from .loading import find_device, find_precision, find_prior, load_prior
 from .options import MOST_STEPS
 from .task import Picture, Problem, Recipe, Result, Task, paths_of
 from .units import from_engine, peak_of, to_engine
@@ -102,9 +102,9 @@ class Restorer:
         given = choices.prior
         self.prior_name = task.prior_for(options or {}) if given is None else given
         self.cleaner_name = CLEANER if given is None else given
-        self.precision = choices.precision
+        self.precision = find_precision(choices.precision, self.device)
         self.prior_file = find_prior(self.prior_name)
-        self.prior = load_prior(self.prior_file, self.device, choices.precision)
+        self.prior = load_prior(self.prior_file, self.device, self.precision)
         self.motions = SQUARE if self.prior.turned else MIRROR
         self.at_once = AT_ONCE.get(self.device.type, 1)
         self.evaluated: Denoiser = self.prior

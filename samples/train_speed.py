@@ -23,9 +23,10 @@ from restorekit.engine.denoiser import NetworkDenoiser
 from restorekit.engine.losses import OBJECTIVES
 from restorekit.engine.schedule import SCHEDULES
 from restorekit.engine.unet import UNet
+from restorekit.training import draws
 from restorekit.training.presets import PRESETS
 from restorekit.training.settings import Settings
-from restorekit.training.trainer import LOG_EVERY, draw_times, optimisers_for, train
+from restorekit.training.trainer import LOG_EVERY, optimisers_for, train
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("photos", type=Path)
@@ -49,7 +50,7 @@ def bare(settings: Settings, device: str, steps: int) -> float:
     objective = OBJECTIVES[settings.objective]
     side = settings.crop
     x_0 = torch.rand(settings.batch, 3, side, side, device=device) * 2 - 1
-    eps, t = torch.randn_like(x_0), draw_times(settings, schedule, 0)
+    eps, t = torch.randn_like(x_0), draws.times(settings, schedule, 0)
     speeds = []
     for _ in range(steps // LOG_EVERY):  # as the trainer measures itself
         began = time.perf_counter()

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import restorekit
-from restorekit import RestorekitError, cli, images, metrics, plugins, priors
+from restorekit import RestorekitError, cli, images, loading, metrics, plugins, priors
 from restorekit.choices import Choices
 from restorekit.engine.denoiser import Prediction
 from restorekit.engine.wrappers import Wrapper
@@ -259,3 +259,16 @@ def test_an_ensemble_treats_a_mirrored_picture_alike() -> None:
     assert np.abs(restored(seen[:, ::-1], ensemble=True)[:, ::-1] - averaged).max() < 1e-5
     assert np.abs(restored(seen[:, ::-1])[:, ::-1] - plain).max() > 1e-3
     assert psnr(averaged, CAT[:32, :40]) > psnr(plain, CAT[:32, :40])
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_auto_precision_is_what_the_processor_has(
+    native: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": native})
+    loading._has_bfloat16.cache_clear()
+    chosen = {loading.find_precision("auto", torch.device("cpu")) for _ in range(2)}
+    assert chosen == {"bfloat16" if native else "float32"}
+    assert caplog.text.count("bfloat16") == native, "said once"
+    assert loading.find_precision("float32", torch.device("cpu")) == "float32"
+    loading._has_bfloat16.cache_clear()

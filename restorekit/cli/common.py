@@ -46,7 +46,7 @@ class Tile(click.ParamType):  # type: ignore[type-arg]
 def common_options(task: Task | None) -> list[click.Parameter]:
     """What every task understands; for a chain of tasks, None."""
     modes = click.Choice(["fidelity", "perceptual"])
-    precisions = click.Choice(["float32", "bfloat16", "float16"])
+    precisions = click.Choice(["auto", "float32", "bfloat16", "float16"])
     return [
         Option(
             ["--mode"],

@@ -37,6 +37,11 @@ from .common import PATH
     type=Number(0, YEAR, min_open=True),
     help="Minutes to train, over all resumptions; decoding and validations come on top.",
 )
+@click.option(
+    "--pause-after",
+    type=Number(0, YEAR, min_open=True),
+    help="Minutes after which to stop for now; run again to go on.",
+)
 @click.option("--init", help="Weights to start from: a prior, a file or a run.")
 @click.option(
     "--cache",
@@ -71,6 +76,7 @@ def train(
     config: Path | None,
     changes: tuple[str, ...],
     time_budget: float | None,
+    pause_after: float | None,
     init: str | None,
     cache: Path | None,
     save_every: float,
@@ -106,6 +112,7 @@ def train(
             init=find_prior(str(init)) if begins else None,
             cache=cache,
             minutes=time_budget,
+            pause=pause_after,
             save_every=save_every,
             validate_every=validate_every,
             name=name,

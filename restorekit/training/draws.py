@@ -10,7 +10,7 @@ from torch import Tensor
 from ..engine.schedule import Schedule, over
 from .settings import Settings
 
-USES = TIMES, NOISE, COLOURS, SHARES, TOLD = range(5)  # of random numbers
+USES = TIMES, NOISE, COLOURS, SHARES, TOLD, UNFOLDED = range(6)  # of random numbers
 NONE = 0.2  # share of the crops with less noise than told that have none
 GUESS = 0.5  # noise-to-signal ratio told of a hole with a first guess in it: above what it errs
 LEAST_TOLD = 2 / 255  # noise-to-signal ratio told of photographed crops: one step of 8 bits

@@ -36,9 +36,10 @@ BOUNDS: dict[str, tuple[tuple[type, ...], Callable[[Any], bool], str]] = {
     "warmup": whole(0, 10**9),
     "seed": whole(0, 2**63 - 1),
     "rate": _RATE,
-    **dict.fromkeys(("sigma_data", "noise"), _POSITIVE),
+    **dict.fromkeys(("sigma_data", "noise", "unfold_levels"), _POSITIVE),
     **dict.fromkeys(("weight_decay", "clip"), _WEIGHT),
-    **dict.fromkeys(("grey", "faded", "real", "holes", "less", "shuffle", "jitter"), _SHARE),
+    **dict.fromkeys(("grey", "faded", "real", "holes", "unfold", "less"), _SHARE),
+    **dict.fromkeys(("shuffle", "jitter"), _SHARE),
     **dict.fromkeys(("held_out", "ema", "betas"), _BELOW_1),
     **dict.fromkeys(("focus", "scales"), _FACTOR),
     **dict.fromkeys(("rotate", "compile"), _SWITCH),
@@ -73,6 +74,9 @@ class Settings:
             told the root mean square of what is to be removed, or anything up to three times that.
         holes: share of the other crops that have holes and no other fault: noise in them, of any
             level, or a first guess. The network is told where (`network.mapped`).
+        unfold: share of the crops without any of these faults that are reduced, and restored by the
+            network itself up to one of its steps; where there is any, torn crops are too.
+        unfold_levels: the noise-to-signal ratio that it is told before each step; these fall.
         less: share of the other crops that have less noise than they are told, a fifth of them
             none. Where there are any, what the prior is told is an upper bound.
         rotate: quarter turns besides the flips.
@@ -105,6 +109,8 @@ class Settings:
     faded: float = 0.0
     real: float = 0.0
     holes: float = 0.0
+    unfold: float = 0.0
+    unfold_levels: tuple[float, ...] = (0.3, 0.175, 0.1, 0.06)
     less: float = 0.0
     rotate: bool = True
     jitter: float = 0.0
@@ -133,7 +139,7 @@ class Settings:
         values = dict(values)
         try:
             network = UNetConfig(**table(values.pop("network", {})))
-            for name in ("noise", "scales", "betas"):
+            for name in ("noise", "scales", "betas", "unfold_levels"):
                 if name in values:
                     values[name] = tuple(values[name])
             settings = cls(network=network, **values)
@@ -171,6 +177,11 @@ class Settings:
                 raise RestorekitError(f"{name} must be {wanted}, not {value!r}")
         if len(self.noise) not in (0, 4) or list(self.noise) != sorted(set(self.noise)):
             raise RestorekitError("noise must be four rising numbers, or [] for grid times")
+        if self.unfold and not (self.noise and self.objective == "root_v"):
+            raise RestorekitError("unfold needs noise levels and the objective root_v")
+        levels = self.unfold_levels
+        if not levels or list(levels) != sorted(set(levels), reverse=True):
+            raise RestorekitError("unfold_levels must be falling numbers")
         if not self.scales or len(self.betas) != 2:
             raise RestorekitError("scales must be one number or more, and betas two")
         if self.network.channels != 3:

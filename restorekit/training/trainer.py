@@ -29,6 +29,7 @@ from .data import Photos, to_unit
 from .muon import Muon
 from .run import REPORT_EVERY, Checkpoint, Log, Report, Run
 from .settings import Settings
+from .unfold import unfolded
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ def train(
     init: Path | None = None,
     cache: Path | None = None,
     minutes: float | None = None,
+    pause: float | None = None,
     save_every: float = 60.0,
     validate_every: float = 600.0,
     name: str | None = None,
@@ -61,6 +63,7 @@ def train(
         cache: where the photos are kept decoded, which runs may share; `folder`/cache by default.
         minutes: of training, over all resumptions, without decoding and validations; replaces
             settings.steps. A resumed run keeps its own unless another is given.
+        pause: minutes after which to save and stop for now, to be resumed; None: when it is done.
         save_every, validate_every: seconds between checkpoints and validations.
         name: of the prior; "prior", or as the run was told before.
         report: called with every logged row, and every few seconds with the progress alone.
@@ -79,7 +82,7 @@ def train(
     run = Run(folder)
     run.check(settings)
     own = run.own_among(data)
-    check_times(minutes, save_every, validate_every)
+    check_times(minutes, pause, save_every, validate_every)
     saved = run.load(device) if run.checkpoint.exists() else None
     schedule = SCHEDULES[settings.schedule]()
     with torch.random.fork_rng():
@@ -156,18 +159,20 @@ def train(
     if world > 1:
         replica = nn.parallel.DistributedDataParallel(replica)
     denoiser = NetworkDenoiser(replica, schedule, **kind)
+    restorer = NetworkDenoiser(network, schedule, **kind)  # waits for no other process
     objective = OBJECTIVES[settings.objective]
     share = range(rank * settings.batch // world, (rank + 1) * settings.batch // world)
     mine = slice(share.start, share.stop)
     part = len(share) // settings.accumulate
     clocks = dist.new_group(backend="gloo") if world > 1 else None  # does not wait for a GPU
+    start, before = step, elapsed  # of this call
     began = time.monotonic() - elapsed
     last_row = last_save = last_report = last_validation = time.monotonic()
     timed = step  # the first step since the last row, or since the run goes on
 
     for crops in photos.batches(step, share, pinned=cuda):
         elapsed = time.monotonic() - began
-        if minutes and clocks is not None:
+        if (minutes or pause) and clocks is not None:
             elapsed = first_clock(elapsed, clocks)
         progress = elapsed / (60 * minutes) if minutes else step / settings.steps
         # Everything random in a step follows from its number: resuming needs no saved state.
@@ -178,16 +183,20 @@ def train(
         )
         t = draws.times(settings, schedule, step)[mine]
         eps = draws.noise(settings, x_0, step)[mine]
-        if crops.faults is not None:
+        faults, holes = crops.faults, crops.holes
+        if faults is not None:
             told = draws.told(settings, step)[mine]
-            faults = crops.faults.to(device, non_blocking=True)
-            photographed = faults
-            if crops.holes is not None:
-                holes = crops.holes.to(device, non_blocking=True)
+            faults = photographed = faults.to(device, non_blocking=True)
+            if holes is not None:
+                holes = holes.to(device, non_blocking=True)
                 photographed = faults * holes.flatten(1).all(1)[:, None, None, None]
             t, eps = draws.of_faults(schedule, t, eps, photographed, told)
-            if crops.holes is not None:
+            if holes is not None:
                 t, eps = draws.of_holes(schedule, t, eps, holes, faults)
+        if settings.unfold:
+            t, eps = unfolded(
+                restorer, x_0, t, eps, settings, step, faults=faults, holes=holes, mine=mine
+            )
 
         loss = torch.zeros((), device=device)
         for first in range(0, len(share), part):
@@ -199,10 +208,11 @@ def train(
             loss += mean_over_processes(some_loss.detach(), world)
         now = time.monotonic()
         # Weights are saved once their own loss is known: the last ones of a run cost a step more.
-        if chief and (progress >= 1 or now - last_save > save_every):
+        paused = pause is not None and step > start and elapsed - before >= 60 * pause
+        if chief and (progress >= 1 or paused or now - last_save > save_every):
             save(loss)
             last_save = now
-        if progress >= 1:
+        if progress >= 1 or paused:
             break
         loss_sum += loss
         losses += 1
@@ -239,7 +249,7 @@ def train(
         # A finished run that is started again has these rows.
         if losses and rows.last.get("loss") != step:
             rows({"step": step, "elapsed": round(elapsed, 1), "loss": loss_sum.item() / losses})
-        if rows.last.get("psnr_25") != step:
+        if not paused and rows.last.get("psnr_25") != step:
             validate()
         rows.close()
         export.export(run)
@@ -249,13 +259,16 @@ def train(
     return run.weights
 
 
-def check_times(minutes: float | None, save_every: float, validate_every: float) -> None:
+def check_times(
+    minutes: float | None, pause: float | None, save_every: float, validate_every: float
+) -> None:
     """Raises RestorekitError for times that no clock reaches."""
-    for name, value in (("save_every", save_every), ("validate_every", validate_every)):
-        if not 0 <= value <= 60 * YEAR:
-            raise RestorekitError(f"{name} is {value} seconds; give 0 to {60 * YEAR}, a year")
-    if minutes is not None and not 0 < minutes <= YEAR:
-        raise RestorekitError(f"minutes is {minutes}; give above 0, and {YEAR} (a year) at most")
+    for name, seconds in (("save_every", save_every), ("validate_every", validate_every)):
+        if not 0 <= seconds <= 60 * YEAR:
+            raise RestorekitError(f"{name} is {seconds} seconds; give 0 to {60 * YEAR}, a year")
+    for name, value in (("minutes", minutes), ("pause", pause)):
+        if value is not None and not 0 < value <= YEAR:
+            raise RestorekitError(f"{name} is {value}; give above 0, and {YEAR} (a year) at most")
 
 
 def check_finite(loss: float, run: Run, step: int) -> None:

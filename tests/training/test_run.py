@@ -143,3 +143,14 @@ def test_bits_per_dimension_of_a_folder(
     assert "3 pictures of 32 x 32" in measured(str(short), noise)[1]
     with pytest.raises(RestorekitError, match="holds no picture of at least"):
         bits(priors.shipped()["photo"], noise, terms=12)
+
+
+def test_what_a_gpu_is_to_do_runs_here(tmp_path: Path) -> None:
+    """The script that spends a lent GPU's minutes, dry: paused at once, and then gone on with."""
+    photos = str(SAMPLES / "photos")
+    script = [sys.executable, str(SAMPLES / "gpu_train.py"), photos, photos, str(tmp_path)]
+    dry = [*script, "--dry-run", "--device", "cpu", "--only", "photo-few", "photo-fast"]
+    for minutes in ("0.02", "9"):
+        subprocess.run([*dry, "--this-time", minutes], check=True, capture_output=True)
+    for name in ("photo-few", "photo-fast"):
+        assert priors.read_metadata(tmp_path / name / "prior.safetensors")["steps"] == 20
