@@ -9,7 +9,6 @@ from typing import get_type_hints
 
 from . import state
 
-MODES = ("fidelity", "perceptual")
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 

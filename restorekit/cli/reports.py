@@ -1,4 +1,4 @@
-"""Commands that restore nothing: scores of files, and what is installed."""
+"""Commands that restore nothing: scores of files, and the priors that are installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..errors import RestorekitError
 from ..files import text, write_report
 from ..options import Option, always
 from .common import PATH, json_text
-from .help import Group, PlainCommand
+from .help import Group
 
 UNSOUND = 4
 
@@ -184,17 +184,3 @@ def priors_check(
         write_report(json_file, json_text(report) + "\n")
     if not sound:
         raise click.exceptions.Exit(UNSOUND)
-
-
-@click.command("plugins", cls=PlainCommand)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_plugins(as_json: bool) -> None:
-    """The installed plugins, what they offer, and which are broken."""
-    found = plugins.registry().plugins
-    if as_json:
-        click.echo(json_text([vars(p) for p in found]))
-        return
-    for p in found:
-        offers = ", ".join([*p.tasks, *(h.removeprefix("restorekit_") for h in p.hooks)])
-        state = f"BROKEN: {p.problem}" if p.problem else offers
-        click.echo(f"{p.name:16} {p.package} {p.version:10} {state}")
