@@ -10,7 +10,6 @@ from torch import Tensor
 from ..engine.conditioning import Degradation, Method, Observation
 from ..engine.denoiser import Denoiser
 from ..engine.operators import Identity, LinearOperator, Mask, Resample
-from ..engine.schedule import over
 from .gaussian import GaussianPrior
 
 SIZE = (5, 4)
@@ -52,6 +51,8 @@ def check_method(
         try:
             posterior = method(prior, observation)
             _answers(name, posterior, prior, observation, exact)
+            if not getattr(method, "keeps_state", False):
+                _nearer(name, posterior, prior, observation)
         except ValueError as error:
             operator = type(observation.operator).__name__
             assert observations is None, f"method {name} refuses {operator}: {error}"
@@ -82,8 +83,7 @@ def _answers(
     here = f"method {name}, {type(a).__name__}, sigma {sigma}"
     for ratio in RATIOS:
         t = prior.schedule.time_for(ratio)
-        alpha, _ = prior.schedule(t)
-        x_t = (over(alpha, y) * (VARIANCE + ratio**2) ** 0.5 * seeded(1, 1, *SIZE)).to(y)
+        x_t = _state(prior, ratio).to(y)
         kept = x_t.clone()
         x_0 = posterior(x_t, t).x_0
         assert torch.equal(x_t, kept), f"{here}: changed the state"
@@ -92,18 +92,32 @@ def _answers(
         assert x_0.isfinite().all(), f"{here}: x_0 is not finite at sigma_t / alpha_t = {ratio}"
         again = posterior(x_t, t).x_0
         assert torch.equal(again, x_0), f"{here}: another answer when asked again"
-        alone = prior(x_t, t).x_0
-        if not getattr(posterior, "keeps_state", False) and posterior is not prior:
-            before, after = (torch.linalg.vector_norm(a(x) - y).item() for x in (alone, x_0))
-            assert after < before, (
-                f"{here}: |A x_0 - y| is {after:.3g} at sigma_t / alpha_t = {ratio}, and "
-                f"{before:.3g} with the prior alone"
-            )
         if isinstance(sigma, float | int) and exact(a, sigma):
             # x_0 | x_t is Gaussian again, and y is one more measurement of it.
-            known = GaussianPrior(alone.double(), float(prior.variance(t)))
+            known = GaussianPrior(prior(x_t, t).x_0.double(), float(prior.variance(t)))
             wanted, _ = known.posterior(observation)
             gap = (x_0 - wanted).abs().max().item() / VARIANCE**0.5
             assert gap < (EXACT if y.dtype == torch.float64 else 1e-3), (
                 f"{here}: {gap:.2e} deviations from E[x_0 | x_t, y] at sigma_t / alpha_t = {ratio}"
             )
+
+
+def _nearer(name: str, posterior: Denoiser, prior: GaussianPrior, observation: Observation) -> None:
+    a, y = observation.operator, observation.y
+    for ratio in RATIOS:
+        t = prior.schedule.time_for(ratio)
+        x_t = _state(prior, ratio).to(y)
+        before, after = (
+            torch.linalg.vector_norm(a(asked(x_t, t).x_0) - y).item()
+            for asked in (prior, posterior)
+        )
+        assert after < before, (
+            f"method {name}, {type(a).__name__}, sigma {observation.sigma}: |A x_0 - y| is "
+            f"{after:.3g} at sigma_t / alpha_t = {ratio}, and {before:.3g} with the prior alone"
+        )
+
+
+def _state(prior: GaussianPrior, ratio: float) -> Tensor:
+    """A typical state, where sigma_t / alpha_t is the ratio."""
+    alpha, _ = prior.schedule(prior.schedule.time_for(ratio))
+    return float(alpha) * (VARIANCE + ratio**2) ** 0.5 * seeded(1, 1, *SIZE)

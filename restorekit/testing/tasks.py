@@ -60,6 +60,7 @@ def _checked(task: Task, runs: Runs) -> None:
             assert np.array_equal(once, again), f"task {name}: {mode} mode draws other pixels again"
         return
     colour = runs.given(ODD)
+    _observed(task, colour)
     for mode in MODES:
         first = runs(mode, colour, seed=1)
         with contextlib.suppress(RestorekitError):
@@ -68,7 +69,6 @@ def _checked(task: Task, runs: Runs) -> None:
             f"task {name}: {mode} mode gives other pixels for the same photo and seed; "
             "draw from picture.noise alone"
         )
-    _observed(task, colour)
     for size in (ODD, TINY):
         for dtype in (np.uint8, np.uint16, np.float32):
             for how in ("colour", "grey", "alpha"):
@@ -156,19 +156,10 @@ class Runs:
         choices = Choices(mode, steps=steps, prior=self.prior, device=self.device)
         options = given.options or resolve(self.task, {})
         before = None if given.pixels is None else given.pixels.copy()
-        with global_seed(seed):
-            try:
-                restorer = Restorer(self.task, choices, options)
-                result = restorer(
-                    given.pixels, given.alpha, name="a.png", source=given.source, **options
-                )
-            except RestorekitError:
-                raise
-            except Exception as error:
-                what = "no photo" if before is None else f"{before.dtype} {before.shape}"
-                raise AssertionError(
-                    f"task {name}: {mode} mode raises {type(error).__name__} for {what}: {error}"
-                ) from error
+        with global_seed(seed), errors_of(self.task, f"{mode} mode", given.pixels):
+            result = Restorer(self.task, choices, options)(
+                given.pixels, given.alpha, name="a.png", source=given.source, **options
+            )
         pixels = result.pixels
         assert pixels.ndim == 3 and pixels.shape[2] in (1, 3) and pixels.size, (
             f"task {name}: {mode} mode gives pixels of shape {pixels.shape}"
@@ -202,6 +193,21 @@ def global_seed(seed: int) -> Iterator[None]:
         np.random.set_state(of_numpy)
 
 
+@contextlib.contextmanager
+def errors_of(task: Task, where: str, pixels: np.ndarray | None) -> Iterator[None]:
+    """A refusal in words is a task's right; any other error is a fault."""
+    try:
+        yield
+    except RestorekitError:
+        raise
+    except Exception as error:
+        what = "no photo" if pixels is None else f"{pixels.dtype} {pixels.shape}"
+        kind = type(error).__name__
+        raise AssertionError(
+            f"task {task.name}: {where} raises {kind} for {what}: {error}"
+        ) from error
+
+
 def photo(size: tuple[int, int]) -> np.ndarray:
     """(H, W, 3) uint8: a cat's face."""
     from skimage import data
@@ -230,7 +236,8 @@ def _observed(task: Task, given: Given) -> None:
         return pixels.clone()
 
     picture = Picture(pixels, None, Noise(0), "a.png", given.source, denoised)
-    problem = task.observe(picture, **given.options)
+    with errors_of(task, "observe", given.pixels):
+        problem = task.observe(picture, **given.options)
     name = task.name
     assert isinstance(problem, Problem), f"task {name}: observe gives a {type(problem).__name__}"
     assert torch.equal(before, pixels), f"task {name}: observe changes the picture's pixels"
@@ -272,9 +279,7 @@ def _findings(task: Task, given: Given) -> None:
             try:
                 resolve(task, finding.options)
             except RestorekitError as error:
-                raise AssertionError(
-                    f"task {name}: what it finds cannot be done, {error}"
-                ) from error
+                raise AssertionError(f"task {name}: finds what it cannot mend: {error}") from error
 
 
 def _tried(task: Task, runs: Runs) -> None:
