@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import inspect
 import math
-import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from importlib.metadata import Distribution, version
+from pathlib import Path
 from typing import Any
 
 import click
@@ -221,8 +221,10 @@ def check_function(what: str, thing: Any) -> None:
 
 
 def check_prior(what: str, thing: Any) -> None:
-    if not isinstance(thing, os.PathLike):
-        raise RestorekitError(f"{what} is {thing!r}, no pathlib.Path")
+    from .priors import Prior
+
+    if not isinstance(thing, Path | Prior):
+        raise RestorekitError(f"{what} is {thing!r}, neither a pathlib.Path nor a Prior")
 
 
 CHECKS: dict[str, Callable[[str, Any], None]] = {

@@ -12,9 +12,10 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -22,6 +23,9 @@ from . import admission, hookspecs
 from .errors import RestorekitError
 from .guard import guarded, reason
 from .task import Task
+
+if TYPE_CHECKING:
+    from .priors import Prior
 
 GROUP = "restorekit"  # of entry points; our own package's name, too
 VARIABLE = "RESTOREKIT_PLUGINS"  # which strangers are let in: their names, and commas
@@ -110,7 +114,7 @@ class Registry:
                     self._manager.unregister(name=name)
                 raise
             return {
-                caller.name: functools.partial(self._answer, implementation)
+                caller.name: partial(self._answer, implementation)
                 for caller in callers
                 for implementation in caller.get_hookimpls()
                 if implementation.plugin is module and caller.name in self._known
@@ -128,10 +132,8 @@ class Registry:
             plugin.offers[kind] = {}
             with guarded(hook):
                 answer = plugin.hooks[hook]()
-                take = (
-                    self._tasks_of if kind == "task" else functools.partial(admission.offers, kind)
-                )
-                plugin.offers[kind] = take(answer)
+                read = self._tasks_of if kind == "task" else partial(admission.offers, kind)
+                plugin.offers[kind] = read(answer)
         return plugin.offers.get(kind, {})
 
     def _tasks_of(self, answer: Any) -> dict[str, Task]:
@@ -139,10 +141,8 @@ class Registry:
         for given in answer:
             task = admission.admitted(given)
             if task.name in self.tasks or task.name in found:
-                owner = next(
-                    (p for p in self.plugins if task.name in p.offers.get("task", {})), "it"
-                )
-                raise RestorekitError(f"task {task.name!r} is already taken, {owner} has it")
+                owner = self.version_of(task.name) or "itself"
+                raise RestorekitError(f"task {task.name!r} is already taken, by {owner}")
             found[task.name] = task
         return found
 
@@ -191,6 +191,34 @@ class Registry:
             known = ", ".join(sorted(offered)) or "none is installed"
             raise RestorekitError(f"{kind} {name!r} is unknown; use {known}{self.hint}")
         return offered[name]
+
+    def open_prior(self, path: Path) -> Prior:
+        """What lies at a path, by the first plugin that knows it.
+
+        Raises:
+            RestorekitError: if none does; with the reason, if one says what is wrong with it.
+        """
+        from .priors import Prior
+        from .priors.weights import REMEDY
+
+        hook, wrong = "restorekit_open_prior", None
+        for plugin in (plugin for plugin in self.plugins if hook in plugin.hooks):
+            try:
+                with guarded(hook):
+                    found = plugin.hooks[hook](path=path)
+                    if found is not None and not isinstance(found, Prior):
+                        raise TypeError(f"{found!r} is not a Prior")
+            except RestorekitError as error:
+                if isinstance(error.__cause__, RestorekitError):  # another may know better
+                    wrong = error.__cause__
+                else:
+                    log.warning("%s: cannot open %s, %s", plugin, path, error)
+            else:
+                if found is not None:
+                    return found
+        raise wrong or RestorekitError(
+            f"{path}: not a prior of any kind known here; {REMEDY}, or what a plugin opens"
+        )
 
     def task(self, name: str) -> Task:
         """A task by its name. Raises RestorekitError if no plugin offers it."""

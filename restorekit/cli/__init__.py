@@ -14,7 +14,8 @@ from .common import shown
 from .config import config
 from .help import Plain, show_help
 from .installed import list_plugins
-from .reports import evaluate, priors_group
+from .priors import priors_group
+from .reports import evaluate
 from .tasks import TaskCommands, task_command
 from .training import train
 from .trial import trial_command
