@@ -19,23 +19,16 @@ from . import files, memory, plugins, provenance
 from .alpha import resized, without_hidden
 from .choices import MODES, PRECISIONS, Choices
 from .engine.colour import coloured_state, in_colour
-from .engine.conditioning import needed, unconditional
+from .engine.conditioning import needed
 from .engine.covariance import Covariance, whitened
 from .engine.denoiser import Denoiser, NetworkDenoiser
 from .engine.levels import Blended
 from .engine.noise import Noise
 from .engine.regions import around
-from .engine.sampler import (
-    GRIDS,
-    NOISELESS,
-    TURNING,
-    Progress,
-    sample,
-    times_for,
-    travelling,
-)
+from .engine.sampler import GRIDS, Progress, sample, times_for, travelling
 from .engine.symmetry import MIRROR, SQUARE, Ensemble, Motion, Turning
 from .engine.tiling import Tiled, Windowed
+from .engine.traits import of_method, of_step
 from .engine.wrappers import Guarded, Shared, Topped, out_of_memory
 from .errors import RestorekitError
 from .loading import find_device, find_prior, load_prior
@@ -291,14 +284,14 @@ class Restorer:
         level: float | Tensor | None
         level = self.recipe.start if problem.level is None else problem.level
         is_state, sigma_y = problem.guess_is_state, problem.observation.sigma
-        if is_state and not getattr(self.method, "keeps_state", False):
+        if is_state and not of_method(self.method).keeps_state:
             # The state is y itself, which the method would count a second time.
             if self.recipe.steps < 2:
                 raise RestorekitError(
                     f"method {self.recipe.method!r} needs more than one step here; use --steps 16"
                 )
             is_state, level = False, None
-        if is_state and self.step in NOISELESS:
+        if is_state and of_step(self.step).noiseless:
             raise RestorekitError(
                 f"sampler {self.recipe.sampler!r} adds the noise itself, and this photo has it "
                 "already; use --sampler ddim, or --method diffpir --steps 16"
@@ -324,7 +317,7 @@ class Restorer:
 
         alpha, sigma = (float(v) for v in schedule(times[0]))
         x_t = alpha * guess
-        if not is_state and self.step not in NOISELESS:
+        if not is_state and not of_step(self.step).noiseless:
             x_t = x_t + sigma * noise.normal(guess.shape)
         watched = None if progress is None else Watched(progress)
         counted = Counted(self._evaluated((x_t.shape[2], x_t.shape[3]), watched))
@@ -351,7 +344,7 @@ class Restorer:
 
         if self.ensemble:
             return Ensemble(prior, self.motions, moved)
-        if self.step in TURNING:
+        if of_step(self.step).turning:
             return Turning(prior, self.motions, moved)
         return moved(Motion())
 
@@ -375,7 +368,7 @@ class Restorer:
             tile = self.prior.window
         else:
             tile = memory.tile_for(self.prior, self.device, size, self.at_once)
-        alone = self.method is unconditional and self.recipe.steps == 1
+        alone = not of_method(self.method).conditions and self.recipe.steps == 1
         states = memory.STATES_ALONE if alone else memory.STATES_CONDITIONED
         memory.check(size, self.prior, tile, states, self.device)
         if halo is not None:
