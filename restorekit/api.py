@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ def restore(
     precision: str = "float32",
     ensemble: bool = False,
     tile: int | None = None,
+    travel: tuple[int, int] | None = None,
+    tuning: Mapping[str, Any] | None = None,
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     provenance: bool = True,
@@ -56,7 +58,10 @@ def restore(
             tensor (B, C, H, W); or the path of a file. uint8 and uint16 use their whole range;
             floats are on [0, 1] and may exceed it, as unclipped noise does. None for a task that
             takes no photo.
-        mode, method, sampler, steps, prior, seed, device, precision, ensemble, tile: see `Choices`.
+        mode, method, sampler, steps, prior, seed, device, precision, ensemble, tile, travel: see
+            `Choices`.
+        tuning: options of the method, the sampler or the prior, as {"eta": 0.5}; `restorekit
+            methods` and `restorekit samplers` list them.
         output: where to write the restored file, if `image` is a path.
         overwrite: whether a file that is there already may be replaced.
         provenance: whether the file's XMP says what made it.
@@ -74,7 +79,18 @@ def restore(
     """
     weights = None if prior is None else os.fspath(prior)
     choices = Choices(
-        mode, method, sampler, steps, weights, seed, device, precision, ensemble, tile
+        mode,
+        method,
+        sampler,
+        steps,
+        weights,
+        seed,
+        device,
+        precision,
+        ensemble,
+        tile,
+        travel,
+        tuning or {},
     )
     if isinstance(task, str) and not set(task) & set("| ="):
         found = plugins.registry().task(task)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import files, memory, plugins, provenance
+from . import files, memory, parameters, plugins, provenance
 from .alpha import resized, without_hidden
 from .choices import MODES, PRECISIONS, Choices
 from .engine.colour import coloured_state, in_colour
@@ -75,11 +75,13 @@ class Restorer:
             raise RestorekitError(f"precision must be one of {', '.join(PRECISIONS)}")
         if choices.steps is not None and not 1 <= choices.steps <= MOST_STEPS:
             raise RestorekitError(f"steps is {choices.steps}; give 1 to {MOST_STEPS}")
+        if choices.travel is not None and not all(1 <= n <= MOST_STEPS for n in choices.travel):
+            raise RestorekitError(f"travel is {choices.travel}; give (length, repeats) from 1 on")
         if choices.mode not in task.recipes:
             raise RestorekitError(f"task {task.name!r} has no mode {choices.mode!r}")
         chosen = {
             name: value
-            for name in ("method", "sampler", "steps")
+            for name in ("method", "sampler", "steps", "travel")
             if (value := getattr(choices, name)) is not None
         }
         self.task = task
@@ -89,8 +91,14 @@ class Restorer:
         self.tile = choices.tile
         self.recipe: Recipe = dataclasses.replace(task.recipes[choices.mode], **chosen)
         found = plugins.registry()
-        self.method = found.find("method", self.recipe.method)
-        self.step = found.find("sampler", self.recipe.sampler)
+        method = found.find("method", self.recipe.method)
+        step = found.find("sampler", self.recipe.sampler)
+        self.tuning = parameters.dealt(
+            choices.tuning,
+            {"method": (self.recipe.method, method), "sampler": (self.recipe.sampler, step)},
+        )
+        self.method = parameters.bound(method, self.tuning["method"])
+        self.step = parameters.bound(step, self.tuning["sampler"])
         self.device = find_device(choices.device)
         given = choices.prior
         self.prior_name = task.prior_for(options or {}) if given is None else given
@@ -222,6 +230,7 @@ class Restorer:
         if self.mode == "perceptual":
             said += [f"seed={self.seed}", f"sample={sample_number + 1}"]
         how = f"{self.mode}, {self.recipe.method}, {self.recipe.sampler}, {self.recipe.steps} steps"
+        how = ", ".join([how, *(f"{n}={v}" for n, v in parameters.flat(self.tuning).items())])
         prior = f"prior {self.prior_name} (sha256 {self.weights[:16]})"
         if len(Path(self.prior_name).parts) > 1:
             prior = f"prior {Path(self.prior_name).name} (sha256 {self.weights[:16]})"

@@ -12,6 +12,7 @@ from . import chains, diagnosis
 from .common import shown
 from .config import config
 from .help import Plain, show_help
+from .listing import methods, samplers
 from .reports import evaluate, list_plugins, priors_group
 from .tasks import TaskCommands, task_command
 from .training import train
@@ -59,6 +60,8 @@ for _command in (
     priors_group,
     config,
     list_plugins,
+    methods,
+    samplers,
     show_help,
 ):
     cli.add_command(_command)
