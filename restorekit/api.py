@@ -71,7 +71,8 @@ def restore(
             the scale of [0, 1].
 
     Returns:
-        The restored picture: same type, layout and range as `image`. For a path its pixels at
+        The restored picture: same type, layout and range as `image`; with three channels instead
+        of one where the task gives colour. For a path its pixels at
         the file's own depth or, with `output`, the path written.
 
     Raises:
@@ -206,7 +207,8 @@ def _array(array: np.ndarray, run: Run, name: str) -> np.ndarray:
     restored: np.ndarray = result.pixels
     if result.alpha is not None:
         restored = np.concatenate([restored, result.alpha[..., None]], axis=2)
-    return (restored[..., 0] if array.ndim == 2 else restored).astype(kind, copy=False)
+    flat = array.ndim == 2 and restored.shape[2] == 1  # colour may have been added
+    return (restored[..., 0] if flat else restored).astype(kind, copy=False)
 
 
 def _tensor(batch: torch.Tensor, run: Run) -> torch.Tensor:

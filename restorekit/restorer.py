@@ -176,7 +176,7 @@ class Restorer:
             to_engine(seen), _unit(alpha), noise, name, source, denoised, window, photo
         )
         try:
-            problem = self.task.observe(picture, **options)
+            problem = framed(self.task.observe(picture, **options), picture)
             if expected is not None:
                 expected(problem.size)
             x_0, nfe = self._solve(problem, noise, progress)
@@ -195,7 +195,7 @@ class Restorer:
         restored = from_engine(x_0, pixels.dtype)
         if problem.keep is not None:
             restored = np.where(problem.keep[..., None], pixels, restored)
-        if colourless and restored.shape[2] == 1:  # a task may know of colour from the file
+        if colourless and restored.shape[2] == 1:  # a task may know, or make up, the colour
             restored = np.repeat(restored, 3, axis=2)
         alpha = _resized(alpha, problem)
         seconds = time.perf_counter() - began
@@ -286,8 +286,7 @@ class Restorer:
     ) -> tuple[Tensor, int]:
         """x_0 as the sampler finds it, and the evaluations it took."""
         schedule, y = self.prior.schedule, problem.observation.y
-        channels = y.shape[1]
-        guess = problem.guess
+        channels, guess = problem.channels, problem.guess
         if guess is None:
             guess = problem.observation.operator.pinv(y)
         level: float | Tensor | None
@@ -402,6 +401,16 @@ def _tell_of_windows(prior: str, window: int) -> None:
 def _sound(asked: Denoiser, prior: NetworkDenoiser) -> Denoiser:
     """A prior for a photo's own noise, whose level is seldom known: told an upper bound of it."""
     return asked if prior.bound else Topped(asked)
+
+
+def framed(problem: Problem, picture: Picture) -> Problem:
+    """The problem with its channels counted, and its guess in so many."""
+    channels, guess = problem.channels, problem.guess
+    if channels is None:
+        channels = max(picture.pixels.shape[1], problem.observation.y.shape[1])
+    if guess is not None and guess.shape[1] == 1:
+        guess = guess.expand(-1, channels, -1, -1)
+    return dataclasses.replace(problem, channels=channels, guess=guess)
 
 
 def check_plausible(samples: np.ndarray | None) -> None:
