@@ -15,6 +15,7 @@ from . import chain, chain_text, diagnosis, images, plugins
 from .choices import Choices
 from .engine.sampler import Progress
 from .errors import RestorekitError
+from .priors import Prior
 from .task import Result, resolve
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ def restore(
     method: str | None = None,
     sampler: str | None = None,
     steps: int | None = None,
-    prior: str | os.PathLike[str] | None = None,
+    prior: str | os.PathLike[str] | Prior | None = None,
     seed: int = 0,
     device: str = "auto",
     precision: str = "float32",
@@ -78,7 +79,7 @@ def restore(
     Raises:
         RestorekitError: for anything that cannot be restored so; the message has the remedy.
     """
-    weights = None if prior is None else os.fspath(prior)
+    weights = os.fspath(prior) if isinstance(prior, os.PathLike) else prior
     choices = Choices(
         mode,
         method,

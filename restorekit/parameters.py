@@ -24,7 +24,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import click
 
-from .engine.traits import Range, layers
+from .engine.declared import Range, layers
 from .errors import RestorekitError
 from .options import Number
 

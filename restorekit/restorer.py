@@ -15,20 +15,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import files, memory, parameters, plugins, provenance
+from . import memory, parameters, plugins, provenance
 from .alpha import resized, without_hidden
 from .choices import MODES, PRECISIONS, Choices
 from .engine.colour import coloured_state, in_colour
 from .engine.conditioning import needed
 from .engine.covariance import Covariance, whitened
-from .engine.denoiser import Denoiser, NetworkDenoiser
+from .engine.declared import of_method, of_step
+from .engine.denoiser import Denoiser
 from .engine.levels import Blended
 from .engine.noise import Noise
 from .engine.regions import around
 from .engine.sampler import GRIDS, Progress, sample, times_for, travelling
 from .engine.symmetry import MIRROR, SQUARE, Ensemble, Motion, Turning
 from .engine.tiling import Tiled, Windowed
-from .engine.traits import of_method, of_step
+from .engine.traits import Traits
 from .engine.wrappers import Guarded, Shared, Topped, out_of_memory
 from .errors import RestorekitError
 from .loading import find_device, find_prior, load_prior
@@ -93,19 +94,23 @@ class Restorer:
         found = plugins.registry()
         method = found.find("method", self.recipe.method)
         step = found.find("sampler", self.recipe.sampler)
+        given = task.prior_for(options or {}) if choices.prior is None else choices.prior
+        self.prior_name = given if isinstance(given, str) else given.name
+        self.prior_found = find_prior(given)
         self.tuning = parameters.dealt(
             choices.tuning,
-            {"method": (self.recipe.method, method), "sampler": (self.recipe.sampler, step)},
+            {
+                "method": (self.recipe.method, method),
+                "sampler": (self.recipe.sampler, step),
+                "prior": (self.prior_name, self.prior_found.load),
+            },
         )
         self.method = parameters.bound(method, self.tuning["method"])
         self.step = parameters.bound(step, self.tuning["sampler"])
         self.device = find_device(choices.device)
-        given = choices.prior
-        self.prior_name = task.prior_for(options or {}) if given is None else given
-        self.cleaner_name = CLEANER if given is None else given
         self.precision = choices.precision
-        self.prior_file = find_prior(self.prior_name)
-        self.prior = load_prior(self.prior_file, self.device, choices.precision)
+        self.prior = load_prior(self.prior_found, self.device, self.precision, self.tuning["prior"])
+        self.cleans = choices.prior is not None  # itself, as it was asked for by name
         self.motions = SQUARE if self.prior.turned else MIRROR
         self.at_once = AT_ONCE.get(self.device.type, 1)
         self.evaluated: Denoiser = self.prior
@@ -238,13 +243,15 @@ class Restorer:
 
     @functools.cached_property
     def weights(self) -> str:
-        """SHA-256 of the prior's file."""
-        return files.digest(self.prior_file)
+        """SHA-256 of the prior's files."""
+        return self.prior_found.digest
 
     @torch.inference_mode()
     def _denoised(self, y: Tensor, level: float) -> tuple[Tensor, int]:
         """E[x_0 | y] of a picture (1, C, H, W) with noise of a level, on the CPU; evaluations."""
-        prior = load_prior(find_prior(self.cleaner_name), self.device, self.precision)
+        prior = self.prior
+        if not self.cleans:
+            prior = load_prior(find_prior(CLEANER), self.device, self.precision)
         t = prior.schedule.time_for(level)
         alpha, _ = prior.schedule(t)
         x_t = (float(alpha) * y.expand(-1, prior.channels, -1, -1)).to(self.device)
@@ -398,7 +405,7 @@ def _tell_of_windows(prior: str, window: int) -> None:
     )
 
 
-def _sound(asked: Denoiser, prior: NetworkDenoiser) -> Denoiser:
+def _sound(asked: Denoiser, prior: Traits) -> Denoiser:
     """A prior for a photo's own noise, whose level is seldom known: told an upper bound of it."""
     return asked if prior.bound else Topped(asked)
 

@@ -20,12 +20,13 @@ from restorekit.chain import alone
 from restorekit.chain_text import from_file, of
 from restorekit.choices import Choices
 from restorekit.engine.conditioning import METHODS, Degradation, Observation
+from restorekit.engine.declared import MethodTraits, Range, StepTraits, marked, of_method, of_step
 from restorekit.engine.noise import Noise
 from restorekit.engine.operators import Identity
 from restorekit.engine.sampler import STEPS, ddim, hqs, sample, snore, times_for
-from restorekit.engine.traits import MethodTraits, Range, StepTraits, marked, of_method, of_step
 from restorekit.errors import RestorekitError
 from restorekit.plugins import registry
+from restorekit.priors import Prior
 from restorekit.task import resolve
 from restorekit.testing import GaussianPrior
 from restorekit.watching import Counted
@@ -248,3 +249,27 @@ def test_zeta_draws_its_share_of_the_noise_anew() -> None:
     torch.testing.assert_close(
         moved(0.36), alpha * x_0 + sigma * (0.8 * kept + 0.6 * fresh), rtol=1e-6, atol=1e-6
     )
+
+
+def test_a_priors_own_reach_its_load() -> None:
+    """Also where a task wants noise out of the way first, which the same prior then does."""
+    loaded = []
+
+    def load(device: torch.device, precision: str, *, prompt: str = "", shade: float = 0.0) -> Any:
+        """Loads it.
+
+        Args:
+            prompt: what to see.
+        """
+        loaded.append((prompt, shade))
+        return GaussianPrior(torch.full((1, 3, 1, 1), shade), 1e-4)
+
+    flat = Prior("flat", (), 3, None, 0, {}, load)
+    assert parameters.of(load)["prompt"].help == "what to see."
+    how: dict[str, Any] = {"prior": flat, "tuning": {"prompt": "a=b, c", "shade": "0.5"}}
+    noise = np.random.default_rng(0).integers(0, 256, CAT.shape).astype(np.uint8)
+    restored = restorekit.restore("superres", noise, **how)
+    assert loaded == [("a=b, c", 0.5)]
+    assert abs(restored.mean() / 255 - 0.75) < 0.02
+    with pytest.raises(RestorekitError, match="prior 'flat' has prompt, shade"):
+        restorekit.restore("denoise", noise, prior=flat, tuning={"guidance": 7.5})

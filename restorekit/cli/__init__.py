@@ -13,7 +13,8 @@ from .common import shown
 from .config import config
 from .help import Plain, show_help
 from .listing import methods, samplers
-from .reports import evaluate, list_plugins, priors_group
+from .priors import priors_group
+from .reports import evaluate, list_plugins
 from .tasks import TaskCommands, task_command
 from .training import train
 from .trial import trial_command

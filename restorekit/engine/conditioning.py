@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from .covariance import Covariance, Uneven, covariance_of
+from .declared import MethodTraits, Range, marked, of_method
 from .denoiser import Denoiser, Prediction
 from .operators import LinearOperator, Mask
 from .schedule import Schedule, over
-from .traits import MethodTraits, Range, marked, of_method
 
 
 @dataclass(frozen=True)

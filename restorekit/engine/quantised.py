@@ -12,9 +12,9 @@ from torch import Tensor
 
 from .conditioning import Conditioned, Observation
 from .covariance import Covariance
+from .declared import MethodTraits, marked
 from .denoiser import Denoiser, Prediction
 from .operators import LinearOperator
-from .traits import MethodTraits, marked
 
 BLOCK = 8
 PEAK = 127.5  # half of 0..255, for pixels on [-1, 1]

@@ -12,10 +12,10 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from .declared import Range, StepTraits, marked
 from .denoiser import Denoiser, Prediction
 from .noise import Noise
 from .schedule import Schedule, over
-from .traits import Range, StepTraits, marked
 
 Progress = Callable[[float, int], bool | None]
 

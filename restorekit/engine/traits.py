@@ -1,108 +1,74 @@
-"""What a step or a method says of itself: attributes of the function, which a plugin sets too.
-
-    @marked(StepTraits(noiseless=True))
-    def settled(denoiser, x_t, t, s, noise, previous, *, momentum=0.8): ...
-
-is the same as `settled.noiseless = True`. What a function leaves out has the default that is stated
-here, and what wraps it (a `functools.partial` that sets its options, `functools.wraps`) has what it
-has. Nothing asks which function it is: the same one under another name does the same.
-"""
+"""What is asked of a denoiser besides its answers, and what is assumed where it does not say."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+import torch
+from torch import Tensor
 
-
-@dataclass(frozen=True)
-class StepTraits:
-    """Of a sampler's step.
-
-    Attributes:
-        noiseless: its state is alpha_t x_0 without noise, to start with as later on.
-        turning: it noises every question anew, and so may ask about another turn of the picture
-            each time (see `symmetry.Turning`). Where no noise hides them, what a network makes of
-            the turned errors of the step before adds up.
-        evaluations: of the denoiser, for each step; one fewer may do for the last.
-    """
-
-    noiseless: bool = False
-    turning: bool = False
-    evaluations: int = 1
+from .denoiser import Denoiser, Prediction
+from .wrappers import Wrapper
 
 
-@dataclass(frozen=True)
-class MethodTraits:
-    """Of a method.
+@dataclass
+class Traits:
+    """What whoever evaluates a denoiser goes by. A denoiser may have any of it, as attributes of
+    these names, and need have none.
 
     Attributes:
-        keeps_state: y may be the state that sampling starts from, as the method does not count
-            it a second time.
-        keeps_known: where a mask's known pixels have no noise, it gives those back whatever the
-            prior says of them.
-        conditions: it makes use of the observation at all.
+        halo: how far it sees, in pixels: an answer depends on nothing further away, and tiles are
+            exact. None: it sees the picture as a whole, and larger ones come in windows.
+        multiple: of pixels; tiles begin on such, as the network's coarsest level has them.
+        channels: of the pictures.
+        bytes_per_pixel: what an evaluation takes, at its peak.
+        window: side of the pictures that it was trained on, pixels.
+        heard: the least and the largest noise-to-signal ratio that it was trained at.
+        turned: whether it was trained on pictures in quarter turns too, besides mirrored ones.
+        bound: whether it takes the level that it is told for an upper bound: there may be less
+            noise, or none. Else it is asked about a photo's own noise with some more added.
+        mapped: whether it takes a time for every pixel.
+        precision: of its layers. In one that has this attribute it may be changed.
     """
 
-    keeps_state: bool = False
-    keeps_known: bool = False
-    conditions: bool = True
+    halo: int | None = None
+    multiple: int = 1
+    channels: int = 3
+    bytes_per_pixel: int = 1024
+    window: int = 256
+    heard: tuple[float, float] = (0.0, math.inf)
+    turned: bool = False
+    bound: bool = False
+    mapped: bool = False
+    precision: torch.dtype = torch.float32
 
 
-Traits = TypeVar("Traits", StepTraits, MethodTraits)
+class Known(Wrapper, Traits):
+    """A denoiser with all traits.
+
+    Args:
+        denoiser: its own come first.
+        stated: those it has where it says nothing.
+
+    Attributes:
+        reducible: whether it can be evaluated in another precision.
+    """
+
+    def __init__(self, denoiser: Denoiser, stated: Traits) -> None:
+        super().__init__(denoiser)
+        for trait in dataclasses.fields(Traits):
+            value = getattr(denoiser, trait.name, getattr(stated, trait.name))
+            setattr(self, trait.name, value)
+        if self.halo is not None:  # tiles grown by it stay on the grid
+            self.halo = math.ceil(self.halo / self.multiple) * self.multiple
+        self.reducible = hasattr(denoiser, "precision")
+
+    def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
+        return self.denoiser(x_t, t)
 
 
-def marked(traits: StepTraits | MethodTraits) -> Callable[[Function], Function]:
-    """A decorator that gives a function these traits."""
-
-    def mark(function: Function) -> Function:
-        for name, value in vars(traits).items():
-            setattr(function, name, value)
-        return function
-
-    return mark
-
-
-def of_step(step: Callable[..., Any]) -> StepTraits:
-    """The traits of a sampler's step."""
-    return _of(step, StepTraits())
-
-
-def of_method(method: Callable[..., Any]) -> MethodTraits:
-    """The traits of a method."""
-    return _of(method, MethodTraits())
-
-
-def _of(function: Callable[..., Any], defaults: Traits) -> Traits:
-    within = layers(function)
-    found = {
-        name: getattr(layer, name)
-        for name in vars(defaults)
-        for layer in reversed(within)
-        if hasattr(layer, name)
-    }
-    return dataclasses.replace(defaults, **found)
-
-
-def layers(function: Callable[..., Any]) -> list[Callable[..., Any]]:
-    """A function and, from the outside in, what it wraps."""
-    found = [function]
-    while True:
-        outer = found[-1]
-        inner = outer.func if isinstance(outer, functools.partial) else None
-        inner = inner or getattr(outer, "__wrapped__", None)
-        if inner is None:
-            return found
-        found.append(inner)
-
-
-class Range(NamedTuple):
-    """What an option may be: `eta: Annotated[float, Range(0, 1)] = 0.0`; the limits included."""
-
-    least: float = -math.inf
-    most: float = math.inf
+def known(denoiser: Denoiser) -> Known:
+    """One with all traits, the denoiser itself if it is such a one."""
+    return denoiser if isinstance(denoiser, Known) else Known(denoiser, Traits())
