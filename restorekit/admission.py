@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from . import parameters
 from .errors import RestorekitError
 from .hookspecs import API
 from .options import MOST_STEPS
@@ -29,12 +30,14 @@ def words(text: str) -> frozenset[str]:
 
 
 # Commands of ours, which no task may be called.
-COMMANDS = words("benchmark config diagnose evaluate help plugins priors restore run train")
+COMMANDS = words(
+    "benchmark config diagnose evaluate help methods plugins priors restore run samplers train"
+)
 # Options that other options cannot stand beside: of all that restores, of a task's command alone,
 # and of `benchmark` alone.
 SHARED = words(
     "-h --help --mode --method --sampler --steps --prior --seed --device --precision --ensemble "
-    "--tile --debug --quiet"
+    "--tile --with --travel --debug --quiet"
 )
 RESTORING = words(
     "-o --output --preview --at --on-exists --quality --bit-depth --strip-metadata --provenance "
@@ -45,7 +48,7 @@ TRYING = words("--luma --rgb --crop-border --json --save")
 # What Python's functions call their own arguments, which options are beside.
 ARGUMENTS = words(
     "alpha clean expected folder image inputs json_file name options overwrite picture pixels "
-    "progress sample_number self source suffix task whole window"
+    "progress sample_number self source suffix task tuning whole window"
 )
 # Columns of a benchmark that no metric may be called.
 COLUMNS = words("name mean seconds megapixels seconds_per_megapixel hole_psnr")
@@ -212,12 +215,30 @@ def check_callable(what: str, thing: Any) -> None:
         raise RestorekitError(f"{what} is {thing!r}, which is no function")
 
 
-def check_function(what: str, thing: Any) -> None:
-    """Methods and steps say more of themselves by attributes, all of which are yes or no."""
+def check_method(what: str, thing: Any) -> None:
+    from .engine.declared import MethodTraits, of_method
+
     check_callable(what, thing)
-    for trait in ("keeps_state", "keeps_known"):
-        if not isinstance(said := getattr(thing, trait, False), bool):
-            raise RestorekitError(f"{what}: its {trait} is {said!r}; use True or False")
+    check_declared(what, thing, of_method(thing), MethodTraits())
+
+
+def check_sampler(what: str, thing: Any) -> None:
+    from .engine.declared import StepTraits, of_step
+
+    check_callable(what, thing)
+    check_declared(what, thing, of_step(thing), StepTraits())
+
+
+def check_declared(what: str, function: Callable[..., Any], said: Any, usual: Any) -> None:
+    """Whether a function's traits are of the usual types, and its options' defaults are values."""
+    for trait, value in vars(usual).items():
+        if type(own := getattr(said, trait)) is not type(value):
+            raise RestorekitError(f"{what}: its {trait} is {own!r}; give {type(value).__name__}")
+    for option in parameters.of(function).values():
+        try:
+            option.value(option.default)
+        except click.BadParameter as error:
+            raise RestorekitError(f"{what}: default of {option.name}: {error.message}") from error
 
 
 def check_prior(what: str, thing: Any) -> None:
@@ -228,8 +249,8 @@ def check_prior(what: str, thing: Any) -> None:
 
 
 CHECKS: dict[str, Callable[[str, Any], None]] = {
-    "method": check_function,
-    "sampler": check_function,
+    "method": check_method,
+    "sampler": check_sampler,
     "prior": check_prior,
     "metric": check_callable,
     "finder": check_callable,

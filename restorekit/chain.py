@@ -16,6 +16,7 @@ from . import plugins
 from .choices import Choices
 from .engine.sampler import Progress
 from .errors import RestorekitError
+from .parameters import flat
 from .provenance import worst
 from .restorer import Restorer
 from .task import Result, Task, paths_of
@@ -214,6 +215,7 @@ def settings_of(restorer: Restorer, options: Mapping[str, Any]) -> dict[str, Any
         "task": restorer.task.name,
         "options": {n: repr(v) for n, v in sorted(options.items()) if n not in paths},
         "recipe": dataclasses.asdict(restorer.recipe),
+        "tuning": flat(restorer.tuning),
         "mode": restorer.mode,
         "seed": restorer.seed,
         "ensemble": restorer.ensemble,

@@ -54,7 +54,12 @@ BROKEN = {
     "traits": (
         "def m(prior, y): return prior\nm.keeps_state = 'no'\n"
         + hook("methods()", "return {'m': m}"),
-        "method 'm': its keeps_state is 'no'",
+        "method 'm': its keeps_state is 'no'; give bool",
+    ),
+    "an option's default": (
+        "def m(prior, y, *, eta: float = 'much'): return prior\n"
+        + hook("methods()", "return {'m': m}"),
+        "method 'm': default of eta: 'much' is not a valid number",
     ),
     "a benchmark's column": (hook("metrics()", "return {'seconds': max}"), "'seconds'"),
     # Tasks.

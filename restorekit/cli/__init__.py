@@ -14,6 +14,7 @@ from .common import shown
 from .config import config
 from .help import Plain, show_help
 from .installed import list_plugins
+from .listing import methods, samplers
 from .priors import priors_group
 from .reports import evaluate
 from .tasks import TaskCommands, task_command
@@ -62,6 +63,8 @@ for _command in (
     priors_group,
     config,
     list_plugins,
+    methods,
+    samplers,
     show_help,
 ):
     cli.add_command(_command)

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from ..engine.conditioning import Degradation, Observation, diffpir
+from ..engine.declared import of_step
 from ..engine.denoiser import Prediction
 from ..engine.noise import Noise
 from ..engine.operators import Mask
-from ..engine.sampler import NOISELESS, Step, geometric, karras, sample, times_for
+from ..engine.sampler import Step, geometric, karras, sample, times_for
 from .gaussian import GaussianPrior
 from .methods import SIZE, VARIANCE, seeded
 
@@ -33,7 +34,7 @@ def check_sampler(step: Step) -> None:
     mask = Mask((seeded(1, 1, *SIZE) > -0.2).double())
     y = mask(VARIANCE**0.5 * seeded(1, 1, *SIZE).flip(-1) + 0.2 * seeded(1, 1, *SIZE))
     mean, variance = prior.posterior(Observation(y, Degradation(mask, 0.2)))
-    settles = step in NOISELESS
+    settles = of_step(step).noiseless
     count = 1 if settles else COUNT
     many = Observation(y.expand(count, -1, -1, -1).contiguous(), Degradation(mask, 0.2))
     end = float(prior.schedule.time_for(0.02))
