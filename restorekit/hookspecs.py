@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from .engine.conditioning import Method
     from .engine.sampler import Step
     from .metrics import Metric
+    from .priors import Prior
     from .task import Finding, Picture, Task
+
+# `restorekit.__api__`: raised where a plugin that relied on docs/stability.md may break. A plugin's
+# module that says `restorekit_api = 1` is refused by another; (1, 2) works with either.
+API = 1
 
 hookspec = pluggy.HookspecMarker("restorekit")
 hookimpl = pluggy.HookimplMarker("restorekit")
@@ -41,8 +46,14 @@ def restorekit_samplers() -> Mapping[str, Step]:  # type: ignore[empty-body]
 
 
 @hookspec
-def restorekit_priors() -> Mapping[str, Path]:  # type: ignore[empty-body]
-    """Weights files, by the name that `--prior` takes."""
+def restorekit_priors() -> Mapping[str, Path | Prior]:  # type: ignore[empty-body]
+    """Priors, or the files or folders they are in, by the name that `--prior` takes."""
+
+
+@hookspec(firstresult=True)
+def restorekit_open_prior(path: Path) -> Prior | None:
+    """The prior that lies at a path, in a file or a folder, which is there. None: no kind that this
+    plugin knows. The first to know it has it; one that raises is passed over."""
 
 
 @hookspec
