@@ -180,6 +180,9 @@ def check_recipes(whose: str, recipes: Mapping[Any, Any]) -> None:
         for level in (recipe.end, 1.0 if recipe.start is None else recipe.start):
             if not (isinstance(level, int | float) and 0 <= level < math.inf):
                 raise RestorekitError(f"{here}: {level!r} is no noise-to-signal ratio")
+        levels = recipe.levels
+        if any(level <= 0 for level in levels) or list(levels) != sorted(set(levels))[::-1]:
+            raise RestorekitError(f"{here}: levels are {levels!r}; give falling ratios above 0")
         travel = recipe.travel
         if travel is not None and not (
             len(travel) == 2 and all(type(n) is int and n > 0 for n in travel)

@@ -26,7 +26,15 @@ from .engine.denoiser import Denoiser
 from .engine.levels import Blended
 from .engine.noise import Noise
 from .engine.regions import around
-from .engine.sampler import GRIDS, Cancelled, Progress, sample, times_for, travelling
+from .engine.sampler import (
+    GRIDS,
+    Cancelled,
+    Progress,
+    sample,
+    times_at,
+    times_for,
+    travelling,
+)
 from .engine.symmetry import MIRROR, SQUARE, Ensemble, Motion, Turning
 from .engine.tiling import Tiled, Windowed
 from .engine.traits import Traits
@@ -90,13 +98,17 @@ class Restorer:
         self.seed = choices.seed
         self.ensemble = choices.ensemble
         self.tile = choices.tile
-        self.recipe: Recipe = dataclasses.replace(task.recipes[choices.mode], **chosen)
+        recipe = task.recipes[choices.mode]
+        own = recipe.prior or task.prior_for(options or {})
+        given = own if choices.prior is None else choices.prior
+        self.prior_name = given if isinstance(given, str) else given.name
+        self.prior_found = find_prior(given)
+        if choices.method is None and choices.sampler is None:
+            recipe = recipe.for_prior(self.prior_found.unfolded)
+        self.recipe: Recipe = dataclasses.replace(recipe, **chosen)
         found = plugins.registry()
         method = found.find("method", self.recipe.method)
         step = found.find("sampler", self.recipe.sampler)
-        given = task.prior_for(options or {}) if choices.prior is None else choices.prior
-        self.prior_name = given if isinstance(given, str) else given.name
-        self.prior_found = find_prior(given)
         self.tuning = parameters.dealt(
             choices.tuning,
             {
@@ -366,13 +378,16 @@ class Restorer:
 
     def _times(self, schedule: Schedule, level: float | None) -> Tensor:
         recipe = self.recipe
-        times = times_for(
-            schedule,
-            recipe.steps,
-            grid=GRIDS[recipe.grid],
-            start=1.0 if level is None else float(schedule.time_for(level)),
-            end=float(schedule.time_for(recipe.end)),
-        )
+        if recipe.levels and level == recipe.start:
+            times = times_at(schedule, recipe.steps, recipe.levels)
+        else:
+            times = times_for(
+                schedule,
+                recipe.steps,
+                grid=GRIDS[recipe.grid],
+                start=1.0 if level is None else float(schedule.time_for(level)),
+                end=float(schedule.time_for(recipe.end)),
+            )
         return travelling(times, *recipe.travel) if recipe.travel else times
 
     def _evaluated(self, size: tuple[int, int], watched: Watched | None) -> Denoiser:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -140,6 +140,11 @@ class Recipe:
             prior sees nothing of it, and fills holes by itself, in more steps.
         end: that of the last evaluation.
         travel: (length, repeats) of time travel, or None.
+        levels: the noise-to-signal ratios of the evaluations themselves, falling, in place of grid,
+            start and end. Fewer steps take the first of them.
+        unfolded: the method of a prior that was trained unfolded (`Prior.unfolded`), which is asked
+            by the sampler hqs at the levels of its training instead; empty: no such prior fits.
+        prior: name of the prior that the mode works with; empty: the task's.
     """
 
     method: str
@@ -149,6 +154,16 @@ class Recipe:
     start: float | None = None
     end: float = 0.02
     travel: tuple[int, int] | None = None
+    levels: tuple[float, ...] = ()
+    unfolded: str = ""
+    prior: str = ""
+
+    def for_prior(self, unfolded: tuple[float, ...]) -> Recipe:
+        """For a prior that was trained unfolded at these levels, if it was."""
+        if not (unfolded and self.unfolded):
+            return self
+        steps = len(unfolded)
+        return replace(self, method=self.unfolded, sampler="hqs", steps=steps, levels=unfolded)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from restorekit.choices import Choices
 from restorekit.engine.denoiser import Prediction
 from restorekit.engine.wrappers import Wrapper
 from restorekit.restorer import Restorer
+from restorekit.testing import GaussianPrior
 from restorekit.task import resolve
 from restorekit.units import converted
 
@@ -267,3 +268,32 @@ def test_auto_precision_is_what_the_processor_has(
     assert caplog.text.count("bfloat16") == native, "said once"
     assert loading.find_precision("float32", torch.device("cpu")) == "float32"
     loading._has_bfloat16.cache_clear()
+
+
+class Listening(GaussianPrior):
+    """A prior that keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(torch.zeros(1, 3, 1, 1), 0.25)
+        self.told: list[float] = []
+
+    def __call__(self, x_t: torch.Tensor, t: torch.Tensor) -> Prediction:
+        self.told.append(float(self.schedule.noise_to_signal(t)))
+        return super().__call__(x_t, t)
+
+
+def test_a_prior_is_asked_as_it_was_trained() -> None:
+    """One that was trained unfolded: at its own levels, unless it is told otherwise."""
+    levels = (0.3, 0.1, 0.06)
+    small = CAT[:16, :16]
+
+    def told(unfolded: tuple[float, ...], **how: Any) -> list[float]:
+        heard = Listening()
+        prior = priors.Prior("it", (), 3, None, None, {}, lambda *_: heard, unfolded)
+        restorekit.restore("superres", small, scale=2, sigma=0, prior=prior, **how)
+        return heard.told
+
+    assert told(levels) == pytest.approx(levels, rel=1e-3)
+    assert told(levels, steps=2) == pytest.approx(levels[:2], rel=1e-3)
+    assert told(()) == told(levels, sampler="snore", method="diffpir", steps=8)
+    assert len(told((), steps=2)) == 4, "snore asks twice a step"

@@ -12,6 +12,7 @@ from restorekit.engine.sampler import (
     STEPS,
     Cancelled,
     sample,
+    times_at,
     times_for,
     travelling,
 )
@@ -28,6 +29,21 @@ def test_grids_fall_from_start_to_end(grid: str) -> None:
     assert times[0] == pytest.approx(0.8) and times[-2] == pytest.approx(0.01) and times[-1] == 0
     assert (times.diff() < 0).all()
     assert times_for(linear(), 1, grid=GRIDS[grid], start=0.3).tolist() == [0.3, 0.0]
+
+
+def test_times_at_levels_are_the_first_of_them_or_lie_between() -> None:
+    schedule, levels = linear(), (0.4, 0.1, 0.05)
+
+    def ratios(steps: int) -> list[float]:
+        times = times_at(schedule, steps, levels)
+        assert len(times) == steps + 1 and times[-1] == 0
+        return schedule.noise_to_signal(times[:-1]).tolist()
+
+    assert ratios(3) == pytest.approx(levels, rel=1e-3)
+    assert ratios(1) == pytest.approx([0.4], rel=1e-3)
+    assert ratios(5) == pytest.approx([0.4, 0.2, 0.1, 0.05 * 2**0.5, 0.05], rel=1e-3)
+    single = times_at(schedule, 3, (0.2,))
+    assert schedule.noise_to_signal(single[:-1]).tolist() == pytest.approx([0.2] * 3, rel=1e-3)
 
 
 def test_last_prediction_is_returned_not_a_noisy_state() -> None:

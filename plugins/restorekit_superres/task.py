@@ -57,7 +57,7 @@ class SuperResolution(Task):
         ),
     )
     recipes = {
-        "fidelity": Recipe("diffpir", "snore", 8, "geometric", 1.0, 0.05),
+        "fidelity": Recipe("diffpir", "snore", 8, "geometric", 1.0, 0.05, unfolded="diffpir"),
         "perceptual": Recipe("diffpir", "ddpm", steps=24, grid="karras", start=1.0, end=0.02),
     }
 

@@ -304,6 +304,24 @@ def times_for(
     return torch.cat([inner, inner.new_zeros(1)])
 
 
+def times_at(schedule: Schedule, steps: int, levels: Sequence[float]) -> Tensor:
+    """`steps` times at noise-to-signal ratios, then 0.
+
+    Args:
+        levels: falling. Fewer steps than these take the first; for more, others are put between
+            them, in even steps of their logarithm's order.
+    """
+    logs = torch.tensor(levels, dtype=torch.float64).log()
+    if steps <= len(logs):
+        logs = logs[:steps]
+    else:
+        place = torch.linspace(0, len(logs) - 1, steps, dtype=torch.float64)
+        below = place.floor().long().clamp(max=max(len(logs) - 2, 0))
+        above = (below + 1).clamp(max=len(logs) - 1)
+        logs = torch.lerp(logs[below], logs[above], place - below)
+    return torch.cat([schedule.time_for(logs.exp()), logs.new_zeros(1)])
+
+
 def travelling(times: Tensor, length: int, repeats: int) -> Tensor:
     """Time travel (RePaint algorithm 1; DDNM section 3.3): every `length` steps, again.
 

@@ -78,6 +78,7 @@ def opened(path: Path) -> Prior | None:
         halo=config.halo,
         described=header.told,
         load=functools.partial(load, path),
+        unfolded=described.training.unfolded,
     )
 
 

@@ -33,6 +33,8 @@ class Prior:
             "float16". Its further keyword-only parameters, which have defaults, are the prior's
             own options. What it gives need have no more than the protocol `engine.Denoiser` says;
             of `engine.traits.Traits` it may say more than is said here.
+        unfolded: the noise-to-signal ratios, falling, at which it was trained to restore in so many
+            steps of the sampler hqs; none, if it was not.
 
     Raises:
         RestorekitError: for channels, levels or a halo that can be none.
@@ -45,6 +47,7 @@ class Prior:
     halo: int | None
     described: Mapping[str, Any]
     load: Callable[..., Denoiser]
+    unfolded: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "files", tuple(map(Path, self.files)))

@@ -37,6 +37,13 @@ class Training(msgspec.Struct):
     crop: Annotated[int, msgspec.Meta(ge=1, le=65536)] = 256
     rotate: bool = True
     less: Share = 0.0
+    unfold: Share = 0.0
+    unfold_levels: Annotated[list[Positive], msgspec.Meta(max_length=64)] = []
+
+    @property
+    def unfolded(self) -> tuple[float, ...]:
+        """The levels of unfolded training, if there was any."""
+        return tuple(self.unfold_levels) if self.unfold else ()
 
 
 class Described(msgspec.Struct):
