@@ -37,7 +37,7 @@ COMMANDS = words(
 # and of `benchmark` alone.
 SHARED = words(
     "-h --help --mode --method --sampler --steps --prior --seed --device --precision --ensemble "
-    "--tile --with --travel --debug --quiet"
+    "--effort --tile --with --travel --debug --quiet"
 )
 RESTORING = words(
     "-o --output --preview --at --on-exists --quality --bit-depth --strip-metadata --provenance "

@@ -39,6 +39,7 @@ def restore(
     tile: int | None = None,
     travel: tuple[int, int] | None = None,
     tuning: Mapping[str, Any] | None = None,
+    effort: str = "normal",
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     provenance: bool = True,
@@ -59,8 +60,8 @@ def restore(
             tensor (B, C, H, W); or the path of a file. uint8 and uint16 use their whole range;
             floats are on [0, 1] and may exceed it, as unclipped noise does. None for a task that
             takes no photo.
-        mode, method, sampler, steps, prior, seed, device, precision, ensemble, tile, travel: see
-            `Choices`.
+        mode, method, sampler, steps, prior, seed, device, precision, ensemble, tile, travel,
+            effort: see `Choices`.
         tuning: options of the method, the sampler or the prior, as {"eta": 0.5}; `restorekit
             methods` and `restorekit samplers` list them.
         output: where to write the restored file, if `image` is a path.
@@ -93,6 +94,7 @@ def restore(
         tile,
         travel,
         tuning or {},
+        effort,
     )
     if isinstance(task, str) and not set(task) & set("| ="):
         found = plugins.registry().task(task)

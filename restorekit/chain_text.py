@@ -26,7 +26,7 @@ else:
 
 Step = tuple[str, Mapping[str, Any]]
 # Of `Choices`, what a step may say.
-OWN = ("mode", "method", "sampler", "steps", "prior", "ensemble", "travel", "tuning")
+OWN = ("mode", "method", "sampler", "steps", "prior", "ensemble", "travel", "tuning", "effort")
 FORM = "write 'TASK NAME=VALUE ... | TASK ...', as in 'dejpeg | denoise strength=0.8'"
 
 
@@ -36,7 +36,7 @@ def of(given: str | Sequence[str | Step], choices: Choices) -> Chain:
     Args:
         given: options in text mean what they mean on the command line (sigma=25 is on 0..255);
             else what they mean in `restorekit.restore`. Among them may be mode, method, sampler,
-            steps, prior, ensemble, travel and tuning, which text and files call "with".
+            steps, prior, ensemble, effort, travel and tuning, which text and files call "with".
         choices: for what the steps leave open.
 
     Raises:

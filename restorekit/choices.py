@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 from . import state
 from .priors import Prior
 
+EFFORTS = ("low", "normal", "high")
 PRECISIONS = ("float32", "bfloat16", "float16", "auto")
 
 
@@ -32,6 +33,8 @@ class Choices:
             has units for it.
         tile: side of the tiles or windows that large photos are evaluated in; None: from the free
             memory, or what the prior was trained on.
+        effort: "low" is a quarter of the time or less, for a little quality, as the recipe has it;
+            "high" means `ensemble`.
         ensemble: ask the prior about every flip and quarter turn that it was trained on, and take
             the mean.
     """
@@ -48,6 +51,7 @@ class Choices:
     tile: int | None = None
     travel: tuple[int, int] | None = None
     tuning: Mapping[str, Any] = field(default_factory=dict)
+    effort: str = "normal"
 
     def __post_init__(self) -> None:
         """Raises RestorekitError for a value of another type."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from . import memory, parameters, plugins, provenance
 from .alpha import resized, without_hidden
-from .choices import PRECISIONS, Choices
+from .choices import EFFORTS, PRECISIONS, Choices
 from .engine.colour import coloured_state, in_colour
 from .engine.conditioning import needed
 from .engine.covariance import Covariance, whitened
@@ -96,15 +96,18 @@ class Restorer:
         self.task = task
         self.mode = choices.mode
         self.seed = choices.seed
-        self.ensemble = choices.ensemble
+        self.ensemble = choices.ensemble or choices.effort == "high"
         self.tile = choices.tile
-        recipe = task.recipes[choices.mode]
-        own = recipe.prior or task.prior_for(options or {})
+        if choices.effort not in EFFORTS:
+            raise RestorekitError(f"effort {choices.effort!r} is unknown; use {', '.join(EFFORTS)}")
+        recipe, low = task.recipes[choices.mode], choices.effort == "low"
+        own = (recipe.with_less() if low else recipe).prior or task.prior_for(options or {})
         given = own if choices.prior is None else choices.prior
         self.prior_name = given if isinstance(given, str) else given.name
         self.prior_found = find_prior(given)
         if choices.method is None and choices.sampler is None:
             recipe = recipe.for_prior(self.prior_found.unfolded)
+        recipe = recipe.with_less() if low else recipe
         self.recipe: Recipe = dataclasses.replace(recipe, **chosen)
         found = plugins.registry()
         method = found.find("method", self.recipe.method)

@@ -145,6 +145,7 @@ class Recipe:
         unfolded: the method of a prior that was trained unfolded (`Prior.unfolded`), which is asked
             by the sampler hqs at the levels of its training instead; empty: no such prior fits.
         prior: name of the prior that the mode works with; empty: the task's.
+        low: what of this is otherwise for `--effort low`; by default half the steps.
     """
 
     method: str
@@ -157,13 +158,20 @@ class Recipe:
     levels: tuple[float, ...] = ()
     unfolded: str = ""
     prior: str = ""
+    low: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_less(self) -> Recipe:
+        """For `--effort low`."""
+        return replace(self, **(self.low or {"steps": (self.steps + 1) // 2}))
 
     def for_prior(self, unfolded: tuple[float, ...]) -> Recipe:
         """For a prior that was trained unfolded at these levels, if it was."""
         if not (unfolded and self.unfolded):
             return self
         steps = len(unfolded)
-        return replace(self, method=self.unfolded, sampler="hqs", steps=steps, levels=unfolded)
+        low = {"steps": (steps + 3) // 4}
+        asked = replace(self, method=self.unfolded, sampler="hqs", steps=steps, low=low)
+        return replace(asked, levels=unfolded)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from restorekit.choices import Choices
 from restorekit.engine.denoiser import Prediction
 from restorekit.engine.wrappers import Wrapper
 from restorekit.restorer import Restorer
-from restorekit.testing import GaussianPrior
 from restorekit.task import resolve
+from restorekit.testing import GaussianPrior
 from restorekit.units import converted
 
 from .noisy import CAT, LEVEL, noisy, psnr
@@ -297,3 +297,20 @@ def test_a_prior_is_asked_as_it_was_trained() -> None:
     assert told(levels, steps=2) == pytest.approx(levels[:2], rel=1e-3)
     assert told(()) == told(levels, sampler="snore", method="diffpir", steps=8)
     assert len(told((), steps=2)) == 4, "snore asks twice a step"
+
+
+def test_effort_is_a_matter_of_evaluations(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = CAT[:16, :16]
+
+    def asked(task: str, effort: str, **options: Any) -> tuple[str, int]:
+        choices = Choices(effort=effort)
+        given = resolve(plugins.registry().task(task), options)
+        restorer = Restorer(plugins.registry().task(task), choices, given)
+        return restorer.prior_name, restorer(small, **given).nfe
+
+    prior, often = asked("superres", "normal", scale=2, sigma=0)
+    assert asked("superres", "low", scale=2, sigma=0) == (prior, often // 4)
+    assert asked("superres", "high", scale=2, sigma=0) == (prior, 8 * often)
+    assert asked("denoise", "low", sigma=LEVEL) == ("photo-fast", 1)
+    with pytest.raises(RestorekitError, match="effort 'none' is unknown; use low, normal, high"):
+        restorekit.restore("denoise", small, effort="none")

@@ -45,8 +45,10 @@ class Dejpeg(Task):
         ),
     )
     recipes = {
-        "fidelity": Recipe("quantised", "ddim", steps=1),
-        "perceptual": Recipe("quantised", "ddpm", steps=16, grid="karras", end=0.02),
+        "fidelity": Recipe("quantised", "ddim", steps=1, low={"prior": "photo-fast"}),
+        "perceptual": Recipe(
+            "quantised", "ddpm", steps=16, grid="karras", end=0.02, low={"steps": 4}
+        ),
     }
 
     stage = 10

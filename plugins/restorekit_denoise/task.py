@@ -60,8 +60,8 @@ class Denoise(Task):
         ),
     )
     recipes = {
-        "fidelity": Recipe("none", "ddim", steps=1),
-        "perceptual": Recipe("none", "ddpm", steps=16, grid="karras", end=0.02),
+        "fidelity": Recipe("none", "ddim", steps=1, low={"prior": "photo-fast"}),
+        "perceptual": Recipe("none", "ddpm", steps=16, grid="karras", end=0.02, low={"steps": 4}),
     }
 
     prior = "photo-real"

@@ -46,8 +46,10 @@ class Generate(Task):
         ),
     )
     recipes = {
-        "fidelity": Recipe("none", "dpmpp_2m", steps=32, grid="karras", start=80.0, end=0.02),
-        "perceptual": Recipe("none", "ddpm", steps=100, grid="uniform", end=0.02),
+        "fidelity": Recipe(
+            "none", "dpmpp_2m", steps=32, grid="karras", start=80.0, low={"steps": 10}
+        ),
+        "perceptual": Recipe("none", "ddpm", steps=100, grid="uniform", low={"steps": 25}),
     }
 
     def observe(self, picture: Picture, **options: Any) -> Problem:

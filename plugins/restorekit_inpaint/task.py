@@ -72,8 +72,10 @@ class Inpaint(Task):
         ),
     )
     recipes = {
-        "fidelity": Recipe("diffpir", "snore", 8, "geometric", 0.25, 0.02, unfolded="mapped"),
-        "perceptual": Recipe("diffpir", "ddpm", steps=24, grid="karras", start=1.0, end=0.02),
+        "fidelity": Recipe(
+            "diffpir", "snore", 8, "geometric", 0.25, 0.02, unfolded="mapped", low={"steps": 2}
+        ),
+        "perceptual": Recipe("diffpir", "ddpm", 24, "karras", 1.0, 0.02, low={"steps": 6}),
     }
 
     stage = 20

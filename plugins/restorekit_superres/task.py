@@ -57,8 +57,10 @@ class SuperResolution(Task):
         ),
     )
     recipes = {
-        "fidelity": Recipe("diffpir", "snore", 8, "geometric", 1.0, 0.05, unfolded="diffpir"),
-        "perceptual": Recipe("diffpir", "ddpm", steps=24, grid="karras", start=1.0, end=0.02),
+        "fidelity": Recipe(
+            "diffpir", "snore", 8, "geometric", 1.0, 0.05, unfolded="diffpir", low={"steps": 2}
+        ),
+        "perceptual": Recipe("diffpir", "ddpm", 24, "karras", 1.0, 0.02, low={"steps": 6}),
     }
 
     stage = 60

@@ -56,6 +56,15 @@ def common_options(task: Task | None) -> list[click.Parameter]:
             "detail that is plausible rather than known.",
         ),
         Option(
+            ["--effort"],
+            type=click.Choice(["low", "normal", "high"]),
+            default="normal",
+            show_default=True,
+            heading=HOW_STRONG,
+            help="low: a quarter of the time, a little worse. high: eight times as long, a little "
+            "better.",
+        ),
+        Option(
             ["--method"],
             heading=RESEARCH,
             help="How the photo conditions the prior; `restorekit methods` lists what there is.",
