@@ -12,7 +12,7 @@ from restorekit.options import HOW_STRONG, NoiseLevel, Number, Option
 from restorekit.task import Picture, Problem, Recipe, Task, Trial
 from restorekit.units import sigma_to_engine
 
-from . import kernels, trial
+from . import kernels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -115,6 +115,8 @@ class Deblur(Task):
 
     @property
     def trial(self) -> Trial:  # type: ignore[override]
+        from . import trial
+
         return Trial(trial.degrade, trial.wiener, options=trial.OPTIONS)
 
 
