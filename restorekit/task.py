@@ -72,7 +72,9 @@ class Problem:
     Attributes:
         observation: y, the operator A and the noise level, for pictures (1, C, H, W).
         size: (H, W) of the restored picture.
-        guess: where the diffusion starts, (1, C, H, W) on [-1, 1]; A^+ y by default.
+        guess: where the diffusion starts, (1, C, H, W) on [-1, 1]; A^+ y by default, which is
+            middle grey wherever nothing was measured. The prior takes for picture what it sees
+            through the noise of `Recipe.start`: fill holes plausibly, or start high.
         level: noise-to-signal ratio at the start, which replaces the recipe's.
         guess_is_state: the guess holds noise of that level already, as a noisy photo does; or
             the observation's noise, where that is a map of levels or has a covariance.
@@ -126,7 +128,9 @@ class Recipe:
         sampler: the step function.
         steps: steps of the sampler.
         grid: how the noise levels are spaced: uniform, quadratic, karras or geometric.
-        start: noise-to-signal ratio of the first evaluation; None: the schedule's largest.
+        start: noise-to-signal ratio of the first evaluation; None: the schedule's largest. About
+            0.3 keeps most of the guess, and is for good ones: grey holes stay grey. From 5 on the
+            prior sees nothing of it, and fills holes by itself, in more steps.
         end: that of the last evaluation.
         travel: (length, repeats) of time travel, or None.
     """

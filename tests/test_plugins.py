@@ -217,22 +217,3 @@ def test_missing_weights_of_a_plugin_are_told(
     assert lines.keys() == {"lost", *priors.shipped()}
     assert lines["lost"].split()[1:] == ["missing", str(tmp_path / "lost.safetensors")]
     assert " MB " in lines["photo"] and lines["photo"].index("/") == lines["lost"].index("/")
-
-
-def test_the_readmes_plugin_works() -> None:
-    """What README calls a whole plugin is one: it fills the lines it says it fills."""
-    from restorekit.choices import Choices
-    from restorekit.restorer import Restorer
-
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
-    (block,) = (b for b in readme.split("```") if b.startswith("python") and "hookimpl" in b)
-    names: dict[str, Any] = {}
-    exec(block.removeprefix("python"), names)
-    (task,) = names["restorekit_tasks"]()
-    clean = data.chelsea()[60:100, 100:148]
-    halved = clean.copy()
-    halved[::2] = 0
-    result = Restorer(task, Choices())(halved, odd=False)
-    error = np.abs(result.pixels.astype(int) - clean).mean()
-    assert np.abs(result.pixels[1::2].astype(int) - clean[1::2]).max() <= 1
-    assert error < 0.2 * np.abs(halved.astype(int) - clean).mean()
