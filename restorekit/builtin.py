@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .engine.conditioning import Method
     from .engine.sampler import Step
     from .metrics import Metric
+    from .priors import Prior
     from .task import Finding, Picture
 
 
@@ -35,6 +36,13 @@ def restorekit_priors() -> Mapping[str, Path]:
     from .priors import shipped
 
     return shipped()
+
+
+@hookimpl
+def restorekit_open_prior(path: Path) -> Prior | None:
+    from .priors import opened
+
+    return opened(path)
 
 
 @hookimpl

@@ -16,6 +16,7 @@ from . import plugins
 from .choices import Choices
 from .engine.sampler import Progress
 from .errors import RestorekitError
+from .parameters import flat
 from .provenance import worst
 from .restorer import Restorer
 from .task import Result, Task, paths_of
@@ -113,8 +114,8 @@ class Chained:
 
     @property
     def priors(self) -> list[Path]:
-        """The weights that it reads."""
-        return [restorer.prior_file for restorer, _ in self.steps]
+        """The files of the priors that it reads."""
+        return [path for restorer, _ in self.steps for path in restorer.prior_found.files]
 
     @functools.cached_property
     def settings(self) -> list[dict[str, Any]]:
@@ -214,11 +215,12 @@ def settings_of(restorer: Restorer, options: Mapping[str, Any]) -> dict[str, Any
         "task": restorer.task.name,
         "options": {n: repr(v) for n, v in sorted(options.items()) if n not in paths},
         "recipe": dataclasses.asdict(restorer.recipe),
+        "tuning": flat(restorer.tuning),
         "mode": restorer.mode,
         "seed": restorer.seed,
         "ensemble": restorer.ensemble,
         "window": restorer.tile if restorer.prior.halo is None else None,  # tiles change nothing
-        "precision": str(restorer.prior.precision),
+        "precision": f"torch.{restorer.precision}",
         "prior": restorer.weights,
         "versions": [version("restorekit"), plugins.registry().version_of(restorer.task.name)],
     }
@@ -235,8 +237,9 @@ def absolute(link: Link) -> Link:
     paths = paths_of(link.found, link.options)
     options = {name: path(v) if name in paths else v for name, v in link.options.items()}
     choices = link.choices
-    if choices.prior is not None and choices.prior not in plugins.registry().offered("prior"):
-        choices = dataclasses.replace(choices, prior=str(Path(choices.prior).absolute()))
+    prior = choices.prior
+    if isinstance(prior, str) and prior not in plugins.registry().offered("prior"):
+        choices = dataclasses.replace(choices, prior=str(Path(prior).absolute()))
     return Link(link.task, options, choices)
 
 

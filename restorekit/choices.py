@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import operator
-from dataclasses import dataclass
-from typing import get_type_hints
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_type_hints
 
 from . import state
+from .priors import Prior
 
 MODES = ("fidelity", "perceptual")
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -19,9 +21,12 @@ class Choices:
 
     Attributes:
         mode: "fidelity" (deterministic, best PSNR) or "perceptual" (a posterior sample).
-        method, sampler, prior: names among the plugins; a prior may also be a weights file, and
-            None is the task's own.
+        method, sampler, prior: names among the plugins; a prior may also be the path of a weights
+            file or folder, or a `Prior`, and None is the task's own.
         steps: steps of the sampler.
+        travel: (length, repeats) of time travel: each stretch of so many steps is walked so often;
+            (1, 1) is none.
+        tuning: options of the method, the sampler and the prior, by name; of `parameters`.
         seed: of everything random.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         precision: of the network: float32, bfloat16 or float16.
@@ -35,19 +40,23 @@ class Choices:
     method: str | None = None
     sampler: str | None = None
     steps: int | None = None
-    prior: str | None = None
+    prior: str | Prior | None = None
     seed: int = 0
     device: str = "auto"
     precision: str = "float32"
     ensemble: bool = False
     tile: int | None = None
+    travel: tuple[int, int] | None = None
+    tuning: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises RestorekitError for a value of another type."""
-        for name, kind in get_type_hints(type(self)).items():
+        kinds: dict[str, Any] = get_type_hints(type(self)) | {"prior": str | None}
+        for name, kind in kinds.items():
             value = getattr(self, name)
             if name in ("steps", "seed", "tile") and not isinstance(value, bool | None):
                 with contextlib.suppress(TypeError):  # a NumPy integer is a whole number too
                     value = operator.index(value)
                     object.__setattr__(self, name, value)
-            state.fitted(value, kind, f"{name} is {value!r}", "see `restorekit.restore`")
+            if not isinstance(value, Prior):
+                state.fitted(value, kind, f"{name} is {value!r}", "see `restorekit.restore`")

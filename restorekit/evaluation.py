@@ -8,11 +8,15 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import images, plugins
 from .errors import RestorekitError
 from .metrics import score
+
+if TYPE_CHECKING:
+    from .engine.denoiser import Denoiser
+    from .priors import Prior
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +158,7 @@ class Bits:
 
 
 def bits(
-    prior: Path,
+    prior: Prior,
     folder: Path,
     *,
     terms: int,
@@ -166,39 +170,42 @@ def bits(
     """Bits per dimension of the middle of each picture, at the size the prior was trained on.
 
     Args:
-        prior: a weights file.
         terms: of the bound's T that are evaluated; more make it more exact.
         limit: how many pictures at most, evenly spread over the sorted files.
 
     Raises:
         RestorekitError: if no picture is large enough, or one cannot be read.
     """
+    import numpy as np
     import torch
 
-    from . import priors
     from .engine.losses import bits_per_dimension
     from .engine.noise import Noise
     from .engine.wrappers import Guarded
+    from .loading import find_device, load_prior
     from .units import to_engine
 
-    side = int(priors.read_metadata(prior).get("training", {}).get("crop", 64))
     if not folder.is_dir():
         raise RestorekitError(f"{folder}: not a folder; give a folder of pictures")
     files = images.below(folder)
     if limit is not None and limit < len(files):
         files = [files[i * len(files) // limit] for i in range(limit)]
-    loaded = priors.load(prior, device, precision)
-    denoiser = loaded if precision == "float32" else Guarded(loaded)
+    on = find_device(device)
+    loaded = load_prior(prior, on, precision)
+    denoiser: Denoiser = loaded if loaded.precision == torch.float32 else Guarded(loaded)
+    side = loaded.window
     found = []
     for first in range(0, len(files), batch):
         crops = []
         for path in files[first : first + batch]:
             pixels = images.read(path).rgb8()
+            if loaded.channels == 1:
+                pixels = np.rint(pixels.mean(axis=2, keepdims=True)).astype(np.uint8)
             top, left = ((length - side) // 2 for length in pixels.shape[:2])
             if min(top, left) >= 0:
                 crops.append(to_engine(pixels[top : top + side, left : left + side]))
         if crops:
-            x_0, noise = torch.cat(crops).to(device), Noise(0, f"bits {first}")
+            x_0, noise = torch.cat(crops).to(on), Noise(0, f"bits {first}")
             found.append(bits_per_dimension(denoiser, x_0, noise.like, steps=terms).cpu())
     if not found:
         raise RestorekitError(f"{folder}: holds no picture of at least {side} x {side} pixels")

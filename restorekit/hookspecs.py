@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .engine.conditioning import Method
     from .engine.sampler import Step
     from .metrics import Metric
+    from .priors import Prior
     from .task import Finding, Picture, Task
 
 hookspec = pluggy.HookspecMarker("restorekit")
@@ -41,8 +42,14 @@ def restorekit_samplers() -> Mapping[str, Step]:  # type: ignore[empty-body]
 
 
 @hookspec
-def restorekit_priors() -> Mapping[str, Path]:  # type: ignore[empty-body]
-    """Weights files, by the name that `--prior` takes."""
+def restorekit_priors() -> Mapping[str, Path | Prior]:  # type: ignore[empty-body]
+    """Priors, or the files or folders they are in, by the name that `--prior` takes."""
+
+
+@hookspec(firstresult=True)
+def restorekit_open_prior(path: Path) -> Prior | None:
+    """The prior that lies at a path, in a file or a folder, which is there. None: no kind that this
+    plugin knows. The first to know it has it; one that raises is passed over."""
 
 
 @hookspec

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 
-from . import plugins, priors
+from . import files, plugins
+from .engine.traits import Known, Traits
 from .errors import RestorekitError
-
-if TYPE_CHECKING:
-    from .engine.denoiser import NetworkDenoiser
+from .priors import OF_RUN, Prior
+from .priors.weights import REMEDY
 
 
 def find_device(name: str) -> torch.device:
@@ -42,32 +43,100 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def find_prior(name: str) -> Path:
-    """The weights file of a prior's name, of a path to one, or of a training run's folder."""
+def find_prior(given: str | Prior) -> Prior:
+    """The prior of a name or at a path: of a weights file, a training run's folder, or whatever
+    else a plugin opens. One that is a prior already is found.
+
+    Raises:
+        RestorekitError: if there is none of that name, or at a path nothing that a plugin knows.
+    """
+    if isinstance(given, Prior):
+        return given
     offered = plugins.registry().offered("prior")
-    if name in offered:
-        found: Path = offered[name]
-        return found
-    if not name:
+    if given in offered:
+        found = offered[given]
+        if isinstance(found, Prior | Path):
+            return found if isinstance(found, Prior) else _opened_at(found)
+        raise RestorekitError(
+            f"prior {given!r} is broken: its plugin gives {found!r}, neither a path nor a Prior"
+        )
+    if not given:
         raise RestorekitError("the prior's name is empty; leave --prior out for the default")
-    path = Path(name)
-    with contextlib.suppress(OSError, ValueError):  # a name that no file can have
-        if (path / "prior.safetensors").exists():
-            return path / "prior.safetensors"
+    path = Path(given)
+    if is_there(path / OF_RUN):
+        return _opened_at(path / OF_RUN)
     if path.suffix or len(path.parts) > 1:
-        return path
+        return _opened_at(path)
     known = ", ".join(sorted(offered)) or "none is installed"
-    raise RestorekitError(f"prior {name!r} is unknown; use {known}, a weights file or a run")
+    raise RestorekitError(f"prior {given!r} is unknown; use {known}, a weights file or a run")
 
 
-def load_prior(path: Path, device: torch.device, precision: str) -> NetworkDenoiser:
-    """A prior, loaded once while its file stays as it is."""
-    stamp = 0
+def _opened_at(path: Path) -> Prior:
+    """What lies at a path, opened once while it stays as it is."""
+    if is_there(path) and path.is_dir():
+        return _opened(plugins.registry(), path, stamps_of(sorted(path.rglob("*"))))
+    try:
+        with files.opened(path):
+            pass
+    except RestorekitError as error:
+        raise RestorekitError(f"{error}; {REMEDY}") from error
+    return _opened(plugins.registry(), path, stamps_of([path]))
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything, under a name that no file can have as well."""
     with contextlib.suppress(OSError, ValueError):
-        stamp = path.stat().st_mtime_ns
-    return _load_cached(path, stamp, device, precision)
+        return path.exists()
+    return False
+
+
+@functools.lru_cache(maxsize=32)
+def _opened(registry: plugins.Registry, path: Path, stamps: tuple[int, ...]) -> Prior:
+    return registry.open_prior(path)
+
+
+def stamps_of(paths: Iterable[Path]) -> tuple[int, ...]:
+    """When files were last written, 0 for those that are not there."""
+    stamps = []
+    for path in paths:
+        stamps.append(0)
+        with contextlib.suppress(OSError, ValueError):
+            stamps[-1] = path.stat().st_mtime_ns
+    return tuple(stamps)
+
+
+def load_prior(
+    prior: Prior, device: torch.device, precision: str, options: Mapping[str, Any] = {}
+) -> Known:
+    """A prior's denoiser, loaded once while its files stay as they are.
+
+    Args:
+        options: the prior's own, by name.
+
+    Raises:
+        RestorekitError: if it cannot be loaded.
+    """
+    chosen = tuple(sorted(options.items()))
+    return _loaded(prior, stamps_of(prior.files), device, precision, chosen)
 
 
 @functools.lru_cache(maxsize=3)
-def _load_cached(path: Path, stamp: int, device: torch.device, precision: str) -> NetworkDenoiser:
-    return priors.load(path, device, precision)
+def _loaded(
+    prior: Prior,
+    stamps: tuple[int, ...],
+    device: torch.device,
+    precision: str,
+    options: tuple[tuple[str, Any], ...],
+) -> Known:
+    stated = Traits(halo=prior.halo, channels=prior.channels)
+    if prior.levels is not None:
+        stated.heard = prior.levels
+    try:
+        return Known(prior.load(device, precision, **dict(options)), stated)
+    except RestorekitError:
+        raise
+    except Exception as error:  # a plugin's, say
+        why = plugins.reason(error)
+        raise RestorekitError(
+            f"prior {prior.name!r} cannot be loaded ({why}); use another, or see --debug"
+        ) from error

@@ -10,7 +10,7 @@ from .errors import RestorekitError
 if TYPE_CHECKING:
     import torch
 
-    from .engine.denoiser import NetworkDenoiser
+    from .engine.traits import Traits
 
 # Measured on photos of 16 and 100 megapixels: pictures of the whole size, in float32, held at once
 STATES_ALONE, STATES_CONDITIONED = 4, 10  # by one evaluation of a prior, and by a method's steps
@@ -28,9 +28,7 @@ def free(device: torch.device) -> int:
     return host.free_memory()
 
 
-def tile_for(
-    prior: NetworkDenoiser, device: torch.device, size: tuple[int, int], at_once: int = 1
-) -> int:
+def tile_for(prior: Traits, device: torch.device, size: tuple[int, int], at_once: int = 1) -> int:
     """The side of the tiles that a local prior is evaluated in; one tile where it all fits.
 
     Args:
@@ -44,7 +42,7 @@ def tile_for(
 
 
 def check(
-    size: tuple[int, int], prior: NetworkDenoiser, tile: int, states: int, device: torch.device
+    size: tuple[int, int], prior: Traits, tile: int, states: int, device: torch.device
 ) -> None:
     """Raises RestorekitError, with the numbers, where a picture of a size will not fit.
 

@@ -1,7 +1,7 @@
 """PSNR and SSIM through scikit-image, always with an explicit data range.
 
-A metric is a function. What is to be known of it are attributes of that function, each with a
-default: see `Traits`.
+A metric is a function. What else is to be known of it are attributes of that function, each with
+a default: see `Traits`, and `engine.declared.marked`, which sets them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from .engine.declared import declared
 from .errors import RestorekitError
 from .units import peak_of
 
@@ -29,7 +30,7 @@ BASELINE = "baseline_"  # what a column of the benchmark's baseline begins with
 
 @dataclass(frozen=True)
 class Traits:
-    """What a metric says of itself, by attributes of these names.
+    """Of a metric.
 
     Attributes:
         higher_is_better: as PSNR is; False for a distance.
@@ -43,9 +44,8 @@ class Traits:
 
 
 def traits(metric: Metric) -> Traits:
-    """Those that a metric has as attributes, and defaults for the others."""
-    names = Traits.__dataclass_fields__
-    return Traits(**{name: getattr(metric, name) for name in names if hasattr(metric, name)})
+    """Those of a metric."""
+    return declared(metric, Traits())
 
 
 def psnr(restored: np.ndarray, reference: np.ndarray, data_range: float) -> float:

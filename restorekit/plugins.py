@@ -6,7 +6,8 @@ import functools
 import logging
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, entry_points
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 from click import Option
@@ -14,6 +15,9 @@ from click import Option
 from . import hookspecs
 from .errors import RestorekitError
 from .task import Task
+
+if TYPE_CHECKING:
+    from .priors import Prior
 
 GROUP = "restorekit"  # of entry points; our own package's name, too
 log = logging.getLogger(__name__)
@@ -63,11 +67,10 @@ class Registry:
         hooks = tuple(sorted(caller.name for caller in callers))
         return Plugin(point.name, package, version, hooks, tuple(tasks))
 
-    def _answers(self, hook: str, module: Any) -> list[Any]:
-        """What one plugin alone says to a hook."""
+    def _answers(self, hook: str, module: Any, **arguments: Any) -> Any:
+        """What one plugin alone says to a hook: a list, or its only answer."""
         others = [p for p in self._manager.get_plugins() if p is not module]
-        answers: list[Any] = self._manager.subset_hook_caller(hook, others)()
-        return answers
+        return self._manager.subset_hook_caller(hook, others)(**arguments)
 
     def _tasks_of(self, module: Any) -> dict[str, Task]:
         found: dict[str, Task] = {}
@@ -106,6 +109,32 @@ class Registry:
     def offered(self, kind: str) -> dict[str, Any]:
         """Everything of a kind, by name. The first plugin to claim a name keeps it."""
         return self._mapping(f"restorekit_{kind}s")
+
+    def open_prior(self, path: Path) -> Prior:
+        """What lies at a path, by the first plugin that knows it.
+
+        Raises:
+            RestorekitError: if none does; with the reason, if one says what is wrong with it.
+        """
+        from .priors import Prior
+        from .priors.weights import REMEDY
+
+        wrong: RestorekitError | None = None
+        for name, module in self._manager.list_name_plugin():
+            try:
+                found = self._answers("restorekit_open_prior", module, path=path)
+                if found is not None and not isinstance(found, Prior):
+                    raise TypeError(f"{found!r} is not a Prior")
+            except RestorekitError as error:  # another may know better
+                wrong = error
+            except (Exception, SystemExit) as error:
+                log.warning("plugin %s: cannot open %s, %s", name, path, reason(error))
+            else:
+                if found is not None:
+                    return found
+        raise wrong or RestorekitError(
+            f"{path}: not a prior of any kind known here; {REMEDY}, or what a plugin opens"
+        )
 
     @property
     def versions(self) -> list[str]:

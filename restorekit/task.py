@@ -72,6 +72,8 @@ class Problem:
     Attributes:
         observation: y, the operator A and the noise level, for pictures (1, C, H, W).
         size: (H, W) of the restored picture.
+        channels: C, 1 or 3; None: the photo's, or y's where it has more. The operator works on so
+            many, but that a prior of colour restores grey pictures as the mean of three channels.
         guess: where the diffusion starts, (1, C, H, W) on [-1, 1]; A^+ y by default, which is
             middle grey wherever nothing was measured. The prior takes for picture what it sees
             through the noise of `Recipe.start`: fill holes plausibly, or start high.
@@ -95,6 +97,7 @@ class Problem:
     finish: Callable[[Tensor], Tensor] | None = None
     notes: tuple[str, ...] = ()
     extras: Mapping[str, np.ndarray] = field(default_factory=dict)
+    channels: int | None = None
 
 
 PRESETS = ("scan", "phone", "web")  # kinds of picture that people bring
@@ -237,7 +240,7 @@ class Result:
     """A restored photo as an array, and what it took.
 
     Attributes:
-        pixels: (H, W, C), of the input's type.
+        pixels: (H, W, C), of the input's type; C may be 3 where the input's is 1.
         alpha: (H, W), or None.
         nfe: network evaluations.
         seconds: for observing, sampling and finishing, without decoding or loading weights.

@@ -26,7 +26,7 @@ from pathlib import Path
 import archive
 import torch
 
-from restorekit import loading, priors
+from restorekit import loading
 from restorekit.folder.manifest import rows_of
 
 parser = argparse.ArgumentParser(
@@ -174,8 +174,8 @@ def full_disk(given: argparse.Namespace) -> bool:
 def throughput(given: argparse.Namespace) -> bool:
     """Pixels a second of a folder run, by those of the bare network; in turns."""
     archive.make(given.work / "in", given.photos, 0, given.side)
-    path = loading.find_prior(given.prior)
-    denoiser = priors.load(path, "cpu", given.precision)
+    found = loading.find_prior(given.prior)
+    denoiser = loading.load_prior(found, torch.device("cpu"), given.precision)
     x = torch.rand(1, 3, given.side, given.side) * 2 - 1
     t = denoiser.schedule.time_for(torch.tensor(20 / 255))
 

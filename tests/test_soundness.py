@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from restorekit import priors, soundness
+from restorekit import loading, priors, soundness
 from restorekit.engine.denoiser import NetworkDenoiser
 from restorekit.engine.noise import Noise
 from restorekit.engine.schedule import linear
@@ -106,7 +106,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     monkeypatch.setattr(soundness, "full", soundness.quick)
     for wrong, code in (("nothing", 0), ("static", 4)):
         denoiser = answering(wrong)
-        monkeypatch.setattr(priors, "load", lambda *_, denoiser=denoiser: denoiser)
+        monkeypatch.setattr(loading, "load_prior", lambda *_, denoiser=denoiser: denoiser)
         assert run("priors check photo photos --json report.json") == code
         report = json.loads(Path("report.json").read_text())
         assert report["sound"] is (code == 0) and len(report["rows"]) == len(soundness.quick())

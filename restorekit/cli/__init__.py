@@ -12,7 +12,9 @@ from . import chains, diagnosis
 from .common import shown
 from .config import config
 from .help import Plain, show_help
-from .reports import evaluate, list_plugins, priors_group
+from .listing import methods, samplers
+from .priors import priors_group
+from .reports import evaluate, list_plugins
 from .tasks import TaskCommands, task_command
 from .training import train
 from .trial import trial_command
@@ -59,6 +61,8 @@ for _command in (
     priors_group,
     config,
     list_plugins,
+    methods,
+    samplers,
     show_help,
 ):
     cli.add_command(_command)

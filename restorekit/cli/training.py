@@ -84,6 +84,7 @@ def train(
     """Train a prior on a folder of photos; run again to resume."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     from ..loading import find_device, find_prior
+    from ..priors import own_weights
     from ..training import presets, trainer
     from ..training.export import export as write_weights
     from ..training.run import Run
@@ -103,7 +104,7 @@ def train(
             data,
             output,
             device=str(find_device(device)),
-            init=find_prior(str(init)) if begins else None,
+            init=own_weights(find_prior(str(init))) if begins else None,
             cache=cache,
             minutes=time_budget,
             save_every=save_every,

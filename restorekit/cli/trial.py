@@ -70,7 +70,7 @@ def trial_command(task: Task) -> click.Command:
             heads = "".join(f"{c:>{max(8, len(c) + 1)}}" for c in columns)
             click.echo(f"{'':24}{heads}{'s/MP':>9}")
         read = [path for path in folder.rglob("*") if path.is_file()]
-        with guarded([*read, restorer.prior_file]):
+        with guarded([*read, *restorer.prior_found.files]):
             report = benchmark(restorer, folder, values, each=None if quiet else each, **extra)
             if json_file is not None:
                 write_report(json_file, json_text(report) + "\n")

@@ -8,11 +8,12 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from .denoiser import Denoiser, NetworkDenoiser, Prediction
+from .denoiser import Denoiser, Prediction
 from .noise import Noise
 from .schedule import Schedule, over
 
@@ -148,14 +149,27 @@ class Topped(Wrapper):
         return Prediction(x_0 / (2 * self.pairs))
 
 
-class Guarded(Wrapper):
-    """Evaluates those of a batch again in float32 where reduced precision gave NaN or infinity."""
+def at(denoiser: Denoiser, precision: torch.dtype) -> Denoiser:
+    """The same, with its network's layers in another precision; it shares the weights."""
+    other: Any = copy.copy(denoiser)
+    if isinstance(denoiser, Wrapper):
+        other.denoiser = at(denoiser.denoiser, precision)
+    other.precision = precision
+    again: Denoiser = other
+    return again
 
-    def __init__(self, denoiser: NetworkDenoiser) -> None:
+
+class Guarded(Wrapper):
+    """Evaluates those of a batch again in float32 where reduced precision gave NaN or infinity.
+
+    Args:
+        denoiser: one with the attribute `precision` (see `traits.Traits`), its weights float32.
+    """
+
+    def __init__(self, denoiser: Denoiser) -> None:
         super().__init__(denoiser)
-        self.reduced = denoiser.precision
-        self.exact = copy.copy(denoiser)  # shares the weights, which are float32
-        self.exact.precision = torch.float32
+        self.reduced: torch.dtype = denoiser.precision  # type: ignore[attr-defined]
+        self.exact = at(denoiser, torch.float32)
         self.warned = False
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:

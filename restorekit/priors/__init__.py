@@ -7,20 +7,25 @@ wants to know.
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RestorekitError
 from ..files import write
-from .weights import KEY, check_finite, check_shapes, headed
+from .prior import Prior
+from .weights import KEY, REMEDY, check_finite, check_shapes, headed
 
 if TYPE_CHECKING:
     import torch
 
     from ..engine.denoiser import NetworkDenoiser
 
+__all__ = ["OF_RUN", "Prior", "load", "opened", "own_weights", "read_metadata", "save", "shipped"]
+
 SHIPPED = Path(__file__).parent
+WEIGHTS, OF_RUN = ".safetensors", "prior.safetensors"
 
 
 def shipped() -> dict[str, Path]:
@@ -39,6 +44,41 @@ def read_metadata(path: Path) -> dict[str, Any]:
     """
     with headed(path) as (_, header):
         return header.told
+
+
+def opened(path: Path) -> Prior | None:
+    """The prior in a weights file of restorekit, or in a training run's folder; None: it is none.
+
+    Raises:
+        RestorekitError: if the file says that it is safetensors, and is no prior of restorekit's.
+    """
+    from ..engine.unet import UNetConfig
+
+    if path.is_dir():
+        if not (path / OF_RUN).exists():
+            return None
+        path = path / OF_RUN
+    try:
+        with headed(path) as (_, header):
+            described = header.described
+    except RestorekitError:
+        if path.suffix == WEIGHTS:
+            raise
+        return None
+    try:
+        config = UNetConfig(**described.network)
+    except Exception as error:
+        raise corrupt(path, error) from error
+    noise = described.training.noise
+    return Prior(
+        name=path.parent.name if path.name == OF_RUN else path.stem,
+        files=(path,),
+        channels=config.channels,
+        levels=(noise[0], noise[-1]) if noise else None,
+        halo=config.halo,
+        described=header.told,
+        load=functools.partial(load, path),
+    )
 
 
 def load(
@@ -100,6 +140,18 @@ def load(
     denoiser.to(device=device, dtype=torch.float32)
     denoiser.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return denoiser
+
+
+def own_weights(prior: Prior) -> Path:
+    """The weights file of a prior of restorekit, for training to begin with.
+
+    Raises:
+        RestorekitError: if it is of another kind.
+    """
+    path = prior.files[0] if len(prior.files) == 1 else None
+    if path is None or opened(path) is None:
+        raise RestorekitError(f"prior {prior.name!r} is not of restorekit's own kind; {REMEDY}")
+    return path
 
 
 def corrupt(path: Path, error: Exception) -> RestorekitError:

@@ -12,7 +12,6 @@ need be, and no worse. Three figures say whether that holds, over what people ha
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,10 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..engine.colour import coloured_state
-from ..engine.denoiser import Denoiser, NetworkDenoiser
+from ..engine.denoiser import Denoiser
 from ..engine.noise import Noise
 from ..engine.schedule import over
-from ..engine.wrappers import Guarded, Topped
+from ..engine.traits import Known, known
+from ..engine.wrappers import Guarded, Topped, at
 from . import pictures
 from .cases import DARK, FAULTS, GREY, PHOTOS, Case, full, quick
 from .rows import FIGURES, HEADING, HELD, LIMITS, LOST_DB, Row, figures, line, verdict
@@ -48,14 +48,15 @@ SIDE = 128
 AT_ONCE = 8  # pictures
 
 
-def photos_for(denoiser: NetworkDenoiser, folder: Path | None = None) -> Tensor:
+def photos_for(denoiser: Denoiser, folder: Path | None = None) -> Tensor:
     """Photographs of a size that a prior is for: crops, or for one with global layers whole ones.
 
     Args:
         folder: of photos; by default some that scikit-image installs.
     """
-    whole = denoiser.halo is None
-    side = denoiser.window if whole else SIDE
+    prior = known(denoiser)
+    whole = prior.halo is None
+    side = prior.window if whole else SIDE
     if folder is None:
         return pictures.shipped(side, whole=whole)
     return pictures.of_folder(folder, side, whole=whole)
@@ -63,27 +64,35 @@ def photos_for(denoiser: NetworkDenoiser, folder: Path | None = None) -> Tensor:
 
 @torch.inference_mode()
 def check(
-    denoiser: NetworkDenoiser,
+    denoiser: Denoiser,
     photos: Tensor,
     rows: Sequence[Case] | None = None,
     *,
     safe: bool = False,
+    device: torch.device | str = "cpu",
 ) -> Iterator[Row]:
     """Asks a prior about everything that it may be asked; a row at a time.
+
+    One of a single channel is asked about the green one.
 
     Args:
         photos: (N, 3, H, W) on [0, 1], taken for clean.
         rows: `full()` by default, or `quick()`.
         safe: ask as an unsound prior is asked (`engine.wrappers.Topped`).
+        device: where the prior is.
     """
-    device = next(denoiser.parameters()).device
+    prior = known(denoiser)
     for case in full() if rows is None else rows:
+        if not _fits(case, prior):
+            continue
         clean = _clean(case.pictures, photos)
         noise = Noise(0, f"{case.noise} {case.sigma}")
         noisy = FAULTS[case.noise](clean, case.sigma / 255, noise.normal)
+        if prior.channels == 1:
+            clean, noisy = clean[:, 1:2], noisy[:, 1:2]
         there = _rms(noisy - clean)
         told = case.times * there if case.told is None else torch.full_like(there, case.told / 255)
-        asked = _asked(denoiser, case.precision, safe)
+        asked = _asked(prior, case.precision, safe)
         question, level = noisy, told
         if case.one_channel:
             level = 3**0.5 * told
@@ -101,10 +110,16 @@ def check(
         yield _judged(case, clean, noisy, answer, told)
 
 
-def _asked(denoiser: NetworkDenoiser, precision: str, safe: bool) -> Denoiser:
-    reduced = copy.copy(denoiser)  # shares the weights
-    reduced.precision = getattr(torch, precision)
-    asked: Denoiser = denoiser if precision == "float32" else Guarded(reduced)
+def _fits(case: Case, prior: Known) -> bool:
+    """Whether it can be asked: not of less precision, nor for colour, where it has none."""
+    able = prior.reducible or case.precision == "float32"
+    return able and not (case.one_channel and prior.channels == 1)
+
+
+def _asked(prior: Known, precision: str, safe: bool) -> Denoiser:
+    asked: Denoiser = prior
+    if precision != "float32":
+        asked = Guarded(at(prior, getattr(torch, precision)))
     return Topped(asked) if safe else asked
 
 

@@ -16,17 +16,20 @@ class GaussianPrior:
     """The exact denoiser of x_0 ~ N(mean, variance I), with closed-form posteriors.
 
     Args:
-        mean: (1, C, H, W).
+        mean: (1, C, H, W); or (1, C, 1, 1), for pictures of any size.
         variance: of every value.
         schedule: the diffusion; the default chain if None.
     """
 
     mapped = True  # it takes a time for every pixel
+    bound = True  # its answers are exact as they are, and are asked for as they are
 
     def __init__(self, mean: Tensor, variance: float, schedule: Schedule | None = None) -> None:
         self.mean = mean
         self.prior_variance = variance
         self.schedule = schedule or linear()
+        self.channels = mean.shape[1]
+        self.halo = 0 if mean.shape[2:] == (1, 1) else None  # one mean serves every tile
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
         own = t[:, :1] if t.ndim == 4 else t

@@ -50,7 +50,8 @@ def scores(denoiser: NetworkDenoiser, photos: Photos, device: str) -> dict[str, 
     bits = bits_per_dimension(denoiser, crops, Noise(0, "bits").like, steps=BOUND_TERMS)
     found |= {"bits_per_dimension": round(bits.mean().item(), 3)}
     checked = (crops[:CHECKED_CROPS].cpu() + 1) / 2
-    return found | soundness.figures(list(soundness.check(denoiser, checked, soundness.quick())))
+    rows = soundness.check(denoiser, checked, soundness.quick(), device=device)
+    return found | soundness.figures(list(rows))
 
 
 @torch.no_grad()

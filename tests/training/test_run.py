@@ -14,6 +14,7 @@ import torch
 from restorekit import cli, images, priors, soundness
 from restorekit.errors import RestorekitError
 from restorekit.evaluation import bits
+from restorekit.loading import find_prior
 from restorekit.training import presets
 from restorekit.training.card import as_toml
 from restorekit.training.export import export
@@ -142,4 +143,4 @@ def test_bits_per_dimension_of_a_folder(
     short = train(TINY, photos, tmp_path / "run")
     assert "3 pictures of 32 x 32" in measured(str(short), noise)[1]
     with pytest.raises(RestorekitError, match="holds no picture of at least"):
-        bits(priors.shipped()["photo"], noise, terms=12)
+        bits(find_prior("photo"), noise, terms=12)
