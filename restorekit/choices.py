@@ -11,7 +11,6 @@ from typing import Any, get_type_hints
 from . import state
 from .priors import Prior
 
-MODES = ("fidelity", "perceptual")
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 

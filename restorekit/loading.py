@@ -14,6 +14,7 @@ import torch
 from . import files, plugins
 from .engine.traits import Known, Traits
 from .errors import RestorekitError
+from .guard import reason
 from .priors import OF_RUN, Prior
 from .priors.weights import REMEDY
 
@@ -136,7 +137,7 @@ def _loaded(
     except RestorekitError:
         raise
     except Exception as error:  # a plugin's, say
-        why = plugins.reason(error)
+        why = reason(error)
         raise RestorekitError(
             f"prior {prior.name!r} cannot be loaded ({why}); use another, or see --debug"
         ) from error

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from . import memory, parameters, plugins, provenance
 from .alpha import resized, without_hidden
-from .choices import MODES, PRECISIONS, Choices
+from .choices import PRECISIONS, Choices
 from .engine.colour import coloured_state, in_colour
 from .engine.conditioning import needed
 from .engine.covariance import Covariance, whitened
@@ -26,7 +26,7 @@ from .engine.denoiser import Denoiser
 from .engine.levels import Blended
 from .engine.noise import Noise
 from .engine.regions import around
-from .engine.sampler import GRIDS, Progress, sample, times_for, travelling
+from .engine.sampler import GRIDS, Cancelled, Progress, sample, times_for, travelling
 from .engine.symmetry import MIRROR, SQUARE, Ensemble, Motion, Turning
 from .engine.tiling import Tiled, Windowed
 from .engine.traits import Traits
@@ -34,7 +34,7 @@ from .engine.wrappers import Guarded, Shared, Topped, out_of_memory
 from .errors import RestorekitError
 from .loading import find_device, find_prior, load_prior
 from .options import MOST_STEPS
-from .task import Picture, Problem, Recipe, Result, Task, paths_of
+from .task import MODES, Picture, Problem, Recipe, Result, Task, paths_of
 from .units import from_engine, peak_of, to_engine
 from .watching import Counted, Watched
 
@@ -180,18 +180,19 @@ class Restorer:
         picture = Picture(
             to_engine(seen), _unit(alpha), noise, name, source, denoised, window, photo
         )
-        try:
-            problem = framed(self.task.observe(picture, **options), picture)
-            if expected is not None:
-                expected(problem.size)
-            x_0, nfe = self._solve(problem, noise, progress)
-        except RuntimeError as error:
-            if not out_of_memory(error):
-                raise
-            raise RestorekitError(
-                f"not enough memory on {self.device} for a photo of {pixels.shape[1]} x "
-                f"{pixels.shape[0]} pixels; use a smaller photo or another --device"
-            ) from error
+        with plugins.named(Cancelled):
+            try:
+                problem = framed(self.task.observe(picture, **options), picture)
+                if expected is not None:
+                    expected(problem.size)
+                x_0, nfe = self._solve(problem, noise, progress)
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                raise RestorekitError(
+                    f"not enough memory on {self.device} for a photo of {pixels.shape[1]} x "
+                    f"{pixels.shape[0]} pixels; use a smaller photo or another --device"
+                ) from error
         if not x_0.isfinite().all():
             raise RestorekitError(
                 f"the prior {self.prior_name!r} answers with NaN or infinity here; use another "

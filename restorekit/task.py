@@ -122,6 +122,10 @@ class Finding:
     suits: Collection[str] = PRESETS
 
 
+MODES = ("fidelity", "perceptual")
+GRIDS = ("uniform", "quadratic", "karras", "geometric")  # of noise levels; see `engine.sampler`
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a mode restores unless told otherwise. Names are looked up among the plugins.

@@ -367,7 +367,7 @@ def test_a_broken_prior(broken: NetworkDenoiser, words: str) -> None:
 
 def test_a_prior_is_what_it_says_before_it_is_loaded() -> None:
     loaded = prior_with(lambda x: x)
-    said = priors.Prior("grey", (), 1, None, 1, {}, lambda device, precision: loaded)
+    said = priors.Prior("grey", (), 1, None, 1, {}, lambda *_: loaded)
     with pytest.raises(AssertionError, match=r"\(1, 1\) before it is loaded, and \(3, 1\) after"):
         check_prior(said)
 

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 
 from ..benchmark import as_read
-from ..choices import MODES, Choices
+from ..choices import Choices
 from ..engine.noise import Noise
 from ..errors import RestorekitError
 from ..images import Source
 from ..metrics import psnr
 from ..restorer import Restorer
 from ..soundness.rows import LOST_DB
-from ..task import PRESETS, Finding, Picture, Problem, Task, resolve
+from ..task import MODES, PRESETS, Finding, Picture, Problem, Task, resolve
 from ..units import converted, eight_bit, to_engine
 
 Options = Mapping[str, Any] | Callable[[int, int], Mapping[str, Any]]
