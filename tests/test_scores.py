@@ -305,7 +305,7 @@ def test_evaluate_computes_what_is_asked_for(
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("evaluate noisy clean --metrics lpips", "'lpips' is unknown; use failing, mean_"),
+        ("evaluate noisy clean --metrics lpips", "'lpips' is unknown; use blur, failing"),
         ("evaluate noisy --metrics roughness,psnr", "'psnr' needs references"),
         ("benchmark denoise clean --sigma 5 --metrics ssin --prior missing.pt", "'ssin' is"),
     ],
