@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RestorekitError
 from ..files import write
+from .bridge import from_denoiser
 from .prior import Prior
 from .weights import KEY, REMEDY, check_finite, check_shapes, headed
 
@@ -22,7 +23,17 @@ if TYPE_CHECKING:
 
     from ..engine.denoiser import NetworkDenoiser
 
-__all__ = ["OF_RUN", "Prior", "load", "opened", "own_weights", "read_metadata", "save", "shipped"]
+__all__ = [
+    "OF_RUN",
+    "Prior",
+    "from_denoiser",
+    "load",
+    "opened",
+    "own_weights",
+    "read_metadata",
+    "save",
+    "shipped",
+]
 
 SHIPPED = Path(__file__).parent
 WEIGHTS, OF_RUN = ".safetensors", "prior.safetensors"
