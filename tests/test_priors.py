@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
-import sys
-import types
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +17,12 @@ from restorekit.engine.denoiser import Prediction
 from restorekit.engine.schedule import linear
 from restorekit.hookspecs import hookimpl
 from restorekit.loading import find_prior, load_prior
-from restorekit.plugins import Registry
 from restorekit.priors import Prior
 from restorekit.restorer import Restorer
 from restorekit.task import resolve
 from restorekit.testing import GaussianPrior
+
+from .conftest import Install
 
 CPU = torch.device("cpu")
 
@@ -35,26 +33,8 @@ def gaussian(name: str, *files: Path) -> Prior:
     return dataclasses.replace(prior, files=files)
 
 
-@pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Installs modules of these names and hooks, after ours."""
-
-    def install(**modules: dict[str, Any]) -> None:
-        named = {"builtin": "restorekit.builtin", "denoise": "restorekit_denoise"}
-        for name, hooks in modules.items():
-            module = types.ModuleType(f"plugin_{name}")
-            vars(module).update(hooks)
-            monkeypatch.setitem(sys.modules, module.__name__, module)
-            named[name] = module.__name__
-        points = [importlib.metadata.EntryPoint(n, m, "restorekit") for n, m in named.items()]
-        registry = Registry(points)
-        monkeypatch.setattr(plugins, "registry", lambda: registry)
-
-    return install
-
-
 def test_the_first_plugin_that_knows_a_path_opens_it(
-    installed: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    install: Install, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One that raises is named and passed over; what says why a file is wrong is heard."""
 
@@ -70,7 +50,7 @@ def test_the_first_plugin_that_knows_a_path_opens_it(
             raise RestorekitError(f"{path}: torn")
         return gaussian("theirs", path) if path.suffix == ".theirs" or path.is_dir() else None
 
-    installed(a=raises, b={"restorekit_open_prior": opens})
+    install(a=raises, b={"restorekit_open_prior": opens})
     mine, torn, other = (tmp_path / f"mine.{kind}" for kind in ("theirs", "broken", "other"))
     for path in (mine, torn, other):
         path.touch()
