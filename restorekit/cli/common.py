@@ -143,6 +143,22 @@ def common_options(task: Task | None) -> list[click.Parameter]:
     ]
 
 
+class Names(click.ParamType):  # type: ignore[type-arg]
+    """Names, with commas between them."""
+
+    name = "NAME,..."
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> list[str]:
+        return value if isinstance(value, list) else [n.strip() for n in value.split(",")]
+
+
+METRICS: dict[str, Any] = {
+    "type": Names(),
+    "help": "Which to compute; `restorekit plugins` lists what there is. By default all but those "
+    "that take long.",
+}
+
+
 def debug_option() -> Option:
     return Option(["--debug"], **FLAG, once=True, heading=RESEARCH, help="Show tracebacks.")
 
