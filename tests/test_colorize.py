@@ -60,7 +60,9 @@ def test_colours_that_are_there_are_left_out(here: Path, capfd: pytest.CaptureFi
     assert run("colorize in.png -o out.png --prior photo-fast --steps 2") == 0
     told = capfd.readouterr().err
     assert "guessed" in told and "left out" in told
-    assert np.abs(luma(images.read("out.png").pixels) - luma(CAT[:24, :30])).max() <= 0.5 + 1e-2
+    written = images.read("out.png")
+    assert np.abs(luma(written.pixels) - luma(CAT[:24, :30])).max() <= 0.5 + 1e-2
+    assert b"compositeWithTrainedAlgorithmicMedia" in dict(written.metadata)["xmp"]  # invented
 
 
 def test_it_can_be_tried(here: Path) -> None:
