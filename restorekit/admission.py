@@ -171,6 +171,11 @@ def check_recipes(whose: str, recipes: Mapping[Any, Any]) -> None:
         here = f"{whose}: its recipe for {mode}"
         if not isinstance(recipe, Recipe):
             raise RestorekitError(f"{here} is {recipe!r}, no Recipe")
+        first = recipes.get(recipe.refines)
+        if recipe.refines and getattr(first, "refines", "nothing"):
+            raise RestorekitError(
+                f"{here} refines {recipe.refines!r}; give a mode that refines none"
+            )
         check_name(f"{here}: its method", recipe.method)
         check_name(f"{here}: its sampler", recipe.sampler)
         if recipe.grid not in GRIDS:

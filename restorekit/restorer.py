@@ -44,7 +44,7 @@ from .loading import find_device, find_precision, find_prior, load_prior
 from .options import MOST_STEPS
 from .task import MODES, Picture, Problem, Recipe, Result, Task, paths_of
 from .units import from_engine, peak_of, to_engine
-from .watching import Counted, Watched
+from .watching import Counted, Watched, part_of
 
 if TYPE_CHECKING:
     from .engine.schedule import Schedule
@@ -126,6 +126,12 @@ class Restorer:
         self.precision = find_precision(choices.precision, self.device)
         self.prior = load_prior(self.prior_found, self.device, self.precision, self.tuning["prior"])
         self.cleans = choices.prior is not None  # itself, as it was asked for by name
+        self.first: Restorer | None = None
+        if recipe.refines:
+            tuning = {f"prior.{name}": value for name, value in self.tuning["prior"].items()}
+            as_it_is: dict[str, Any] = dict.fromkeys(("method", "sampler", "steps", "travel"))
+            before = dataclasses.replace(choices, mode=recipe.refines, tuning=tuning, **as_it_is)
+            self.first = Restorer(task, before, options)
         self.motions = SQUARE if self.prior.turned else MIRROR
         self.at_once = AT_ONCE.get(self.device.type, 1)
         self.evaluated = _asked(self.prior)
@@ -285,7 +291,20 @@ class Restorer:
     def _solve(
         self, problem: Problem, noise: Noise, progress: Progress | None
     ) -> tuple[Tensor, int]:
-        """x_0 on the CPU, with the picture's own channels, and the evaluations it took.
+        """x_0 on the CPU, with the picture's own channels, and the evaluations it took."""
+        if self.first is not None:
+            whole = self.first.recipe.steps + self.recipe.steps
+            unfinished = dataclasses.replace(problem, finish=None)
+            guess, before = self.first._solve(unfinished, noise, part_of(progress, 0, whole))
+            after = part_of(progress, self.first.recipe.steps, whole)
+            x_0, nfe = self._refined(dataclasses.replace(problem, guess=guess), noise, after)
+            return x_0, before + nfe
+        return self._refined(problem, noise, progress)
+
+    def _refined(
+        self, problem: Problem, noise: Noise, progress: Progress | None
+    ) -> tuple[Tensor, int]:
+        """The same from the problem's own guess on.
 
         Where the rest of the picture is known anyhow, only what lies around the unknown is looked
         at, with the same noise, and hence with the same result.

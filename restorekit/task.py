@@ -145,6 +145,7 @@ class Recipe:
         unfolded: the method of a prior that was trained unfolded (`Prior.unfolded`), which is asked
             by the sampler hqs at the levels of its training instead; empty: no such prior fits.
         prior: name of the prior that the mode works with; empty: the task's.
+        refines: the mode whose result it starts from, in place of the task's guess; empty: none.
         low: what of this is otherwise for `--effort low`; by default half the steps.
     """
 
@@ -158,6 +159,7 @@ class Recipe:
     levels: tuple[float, ...] = ()
     unfolded: str = ""
     prior: str = ""
+    refines: str = ""
     low: Mapping[str, Any] = field(default_factory=dict)
 
     def with_less(self) -> Recipe:

@@ -54,3 +54,10 @@ class Counted(Wrapper):
         """The same, evaluated where it is needed only, if it is one that may be."""
         inner = self.denoiser
         return Counted(inner.where(needed), self.tally) if isinstance(inner, Tiled) else self
+
+
+def part_of(progress: Progress | None, first: int, whole: int) -> Progress | None:
+    """What tells of some steps among others, of `whole` in all and behind the `first` ones."""
+    if progress is None:
+        return None
+    return lambda done, _: progress(first + done, whole)

@@ -314,3 +314,20 @@ def test_effort_is_a_matter_of_evaluations(monkeypatch: pytest.MonkeyPatch) -> N
     assert asked("denoise", "low", sigma=LEVEL) == ("photo-fast", 1)
     with pytest.raises(RestorekitError, match="effort 'none' is unknown; use low, normal, high"):
         restorekit.restore("denoise", small, effort="none")
+
+
+def test_a_mode_may_begin_with_what_another_found() -> None:
+    """Its guess is the other's result, before any finish, and the progress is that of both."""
+    task, small = plugins.registry().task("superres"), CAT[:16, :16]
+    given = resolve(task, {"scale": 2, "sigma": 0})
+    restorer = Restorer(task, Choices("perceptual"))
+    assert restorer.recipe.refines == "fidelity" and restorer.first is not None
+    moved: list[tuple[float, int]] = []
+    found = restorer(small, progress=lambda *how: moved.append(how), **given)
+    alone = Restorer(task, Choices())(small, **given)
+    assert found.nfe == alone.nfe + restorer.recipe.steps
+    whole = restorer.first.recipe.steps + restorer.recipe.steps
+    assert moved == sorted(moved) and moved[-1] == (whole, whole)
+    assert (found.pixels != alone.pixels).any()
+    apart = np.abs(found.pixels.astype(int) - alone.pixels).mean()
+    assert apart < 8, "it adds detail to what was found"

@@ -60,7 +60,7 @@ class SuperResolution(Task):
         "fidelity": Recipe(
             "diffpir", "snore", 8, "geometric", 1.0, 0.05, unfolded="diffpir", low={"steps": 2}
         ),
-        "perceptual": Recipe("diffpir", "ddpm", 24, "karras", 1.0, 0.02, low={"steps": 6}),
+        "perceptual": Recipe("diffpir", "ddpm", 4, "karras", 0.5, 0.02, refines="fidelity"),
     }
 
     stage = 60
