@@ -62,7 +62,8 @@ def restorekit_open_prior(path: Path) -> Prior | None:
 
 @hookspec
 def restorekit_metrics() -> Mapping[str, Metric]:  # type: ignore[empty-body]
-    """Metrics, by the name of their column: (restored, reference, data_range) -> float."""
+    """Metrics, by the name of their column: (restored, reference, data_range) -> float; without a
+    reference, and the higher not the better, where they say so: see `metrics.Traits`."""
 
 
 @hookspec

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import re
+import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from types import ModuleType
 
@@ -11,7 +15,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from restorekit import images, metrics
+from restorekit import hookspecs, images, metrics
 from restorekit.testing import check_task, installed
 
 from .commands import run, save
@@ -66,3 +70,86 @@ def test_readmes_plugin_mends_photos() -> None:
     assert np.abs(images.read("whole.png").pixels[::2].astype(int) - clean[::2]).max() <= 1
     assert psnr("whole.png", clean) > psnr("halved.png", clean) + 10
     assert psnr("whole.png", clean) > psnr("between.png", clean) + 1
+
+
+def test_the_hooks_reference_is_what_the_code_says() -> None:
+    """After a change of docstrings: `python docs/hooks.py`."""
+    written = module_of(ROOT / "docs/hooks.py").page()
+    assert (ROOT / "docs/hooks.md").read_text() == written
+    hooks = {name for name in vars(hookspecs) if name.startswith("restorekit_")}
+    assert len(hooks) > 5 and all(f"### `{hook}`" in written for hook in hooks)
+
+
+def test_a_method_from_its_paper() -> None:
+    """The page's code runs, checks itself, and fills holes as the method that ships does."""
+    page = ModuleType("page")
+    for code in blocks("docs/a-method-from-its-paper.md"):
+        exec(compile(code, "a-method-from-its-paper.md", "exec", dont_inherit=True), vars(page))
+    clean = data.chelsea()[60:92, 110:150]
+    hole = np.random.default_rng(0).random(clean.shape[:2]) < 0.4
+    damaged = np.where(hole[..., None], 0, clean).astype(np.uint8)
+    with installed(page):
+        filled = [page.filled(damaged, hole, method=m) for m in ("ddnm", "ddnm13", "ddnm17")]
+        half = page.filled(damaged, hole, method="ddnm17", tuning={"share": 0.5})
+    shipped, *theirs = (x.astype(float) for x in filled)
+    assert all(np.abs(x - shipped).max() <= 1 for x in theirs)
+    assert metrics.psnr(shipped, clean.astype(float), 255) > 26
+    assert not np.array_equal(half, filled[0])
+
+
+SHIM = """#!/bin/sh
+exec "{python}" -m {command}
+"""
+COMMANDS = {
+    "restorekit": 'restorekit "$@"',
+    "pip": 'pip --quiet --disable-pip-version-check "$@" --no-deps --no-build-isolation',
+}
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A virtual environment that has all that this one has, for pip to install into."""
+    for needed in ("pip", "hatchling", "editables"):
+        pytest.importorskip(needed)
+    outer = sysconfig.get_path("purelib")
+    made = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", made], check=True)
+    (site,) = made.glob("lib/python*/site-packages")
+    (site / "outer.pth").write_text(f"import site; site.addsitedir({outer!r})\n")
+    for name, command in COMMANDS.items():
+        shim = made / "bin" / name
+        shim.write_text(SHIM.format(python=made / "bin/python", command=command))
+        shim.chmod(0o755)
+    path = os.pathsep.join([str(made / "bin"), os.environ["PATH"]])
+    return os.environ | {"PATH": path, "OMP_NUM_THREADS": "1", "PIP_ROOT_USER_ACTION": "ignore"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its commands are a Unix shell's")
+def test_the_tutorial(here: Path, environment: dict[str, str]) -> None:
+    """Every command, in order, says what the page says; dots are anything."""
+    cat = data.chelsea()[60:124, 110:206]
+    save("photos/cat.png", cat)
+    shifted = np.zeros_like(cat, dtype=float) + 127.5
+    shifted[4:, 6:] = cat[:-4, :-6]
+    save("photo.jpg", (0.7 * cat + 0.3 * shifted).round().astype(np.uint8))
+    folder = here
+    page = (ROOT / "docs/plugins.md").read_text()
+    for info, text in re.findall(r"^```(\S+.*)\n((?:.*\n)*?)```$", page, re.MULTILINE):
+        if info.startswith("python file="):
+            (here / info.partition("=")[2]).write_text(text)
+            continue
+        assert info == "console"
+        for asked in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+            command, _, expected = asked.partition("\n")
+            if command.startswith("cd "):
+                folder = here / command[3:]
+                continue
+            ended = subprocess.run(
+                command, shell=True, cwd=folder, env=environment, capture_output=True, text=True
+            )
+            assert ended.returncode == 0, f"{command}: {ended.stdout}{ended.stderr}"
+            said, told = (re.sub(" +", " ", output) for output in (ended.stdout, expected))
+            pattern = re.escape(told).replace(r"\.\.\.", ".*")
+            assert re.fullmatch(pattern, said), f"{command}:\n{ended.stdout}"
+    before, after = (psnr(name, cat) for name in ("photo.jpg", "clean.png"))
+    assert after > before + 5

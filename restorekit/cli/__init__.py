@@ -13,10 +13,10 @@ from . import chains, diagnosis
 from .common import shown
 from .config import config
 from .help import Plain, show_help
-from .installed import list_plugins
 from .listing import methods, samplers
 from .priors import priors_group
 from .reports import evaluate
+from .scaffolding import plugins_group
 from .tasks import TaskCommands, task_command
 from .training import train
 from .trial import trial_command
@@ -62,7 +62,7 @@ for _command in (
     train,
     priors_group,
     config,
-    list_plugins,
+    plugins_group,
     methods,
     samplers,
     show_help,

@@ -18,7 +18,7 @@ from .help import PlainCommand
 HEADS = ("plugin", "distribution", "version", "load", "health", "offers")
 
 
-@click.command("plugins", cls=PlainCommand)
+@click.command("list", cls=PlainCommand)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--check", is_flag=True, help="Try all that they offer, which may take minutes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

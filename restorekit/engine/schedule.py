@@ -80,11 +80,11 @@ class Schedule:
 
     def noise_to_signal(self, t: Tensor | float) -> Tensor:
         """sigma_t / alpha_t: the standard deviation of the noise in x_t / alpha_t."""
-        return torch.expm1(-self.log_abar_at(t)).sqrt()
+        return torch.expm1(-self.log_abar_at(t)).abs().sqrt()  # 0.0 at the clean end, not -0.0
 
     def snr(self, t: Tensor | float) -> Tensor:
         """Signal to noise ratio alpha_t^2 / sigma_t^2 (infinite where there is no noise)."""
-        return 1 / torch.expm1(-self.log_abar_at(t)).abs()  # as -0.0 would give -infinity
+        return 1 / torch.expm1(-self.log_abar_at(t)).abs()
 
     def time_for(self, noise_to_signal: Tensor | float) -> Tensor:
         """The time at which sigma_t / alpha_t is the given ratio: inverse of `noise_to_signal`.

@@ -22,13 +22,8 @@ EXACT = 1e-5  # in deviations of the prior
 Exact = Callable[[LinearOperator, float], bool]
 
 
-def nowhere(operator: LinearOperator, sigma: float) -> bool:
-    """No claim to be exact."""
-    return False
-
-
 def check_method(
-    method: Method, *, exact: Exact = nowhere, observations: Iterable[Observation] | None = None
+    method: Method, *, exact: Exact | None = None, observations: Iterable[Observation] | None = None
 ) -> None:
     """Asserts that a method makes a denoiser of a denoiser, one that knows more.
 
@@ -42,7 +37,8 @@ def check_method(
 
     Args:
         method: with its traits, see `restorekit.engine.declared`; a partial sets options.
-        exact: (operator, sigma_y) -> whether it is exact there for a Gaussian prior.
+        exact: (operator, sigma_y) -> whether it is exact there for a Gaussian prior;
+            None: nowhere.
         observations: of pictures (1, 1, 5, 4), all of which it must take. By default a mask, a
             bicubic reduction and the identity, with noise and without, of which it may refuse any
             by a ValueError that says so.
@@ -94,7 +90,11 @@ def seeded(*shape: int) -> Tensor:
 
 
 def _answers(
-    name: str, posterior: Denoiser, prior: GaussianPrior, observation: Observation, exact: Exact
+    name: str,
+    posterior: Denoiser,
+    prior: GaussianPrior,
+    observation: Observation,
+    exact: Exact | None,
 ) -> None:
     a, y, sigma = observation.operator, observation.y, observation.sigma
     here = f"method {name}, {type(a).__name__}, sigma {sigma}"
@@ -109,7 +109,7 @@ def _answers(
         assert x_0.isfinite().all(), f"{here}: x_0 is not finite at sigma_t / alpha_t = {ratio}"
         again = posterior(x_t, t).x_0
         assert torch.equal(again, x_0), f"{here}: another answer when asked again"
-        if isinstance(sigma, float | int) and exact(a, sigma):
+        if exact and isinstance(sigma, float | int) and exact(a, sigma):
             # x_0 | x_t is Gaussian again, and y is one more measurement of it.
             known = GaussianPrior(prior(x_t, t).x_0.double(), float(prior.variance(t)))
             wanted, _ = known.posterior(observation)
