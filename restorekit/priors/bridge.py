@@ -83,5 +83,14 @@ def from_denoiser(
         )
 
     heard = None if levels is None else (least, most)
-    described = {"name": name, "levels": levels, "halo": halo, "channels": channels}
+    described = {
+        "name": name,
+        "levels": levels,
+        "halo": halo,
+        "channels": channels,
+        "multiple": multiple,
+        "window": window,
+        "turned": turned,
+        "bound": bound,
+    }
     return Prior(name, tuple(map(Path, files)), channels, heard, halo, described, load)

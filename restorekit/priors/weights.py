@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..engine.unet_config import UNetConfig
 
 KEY = "restorekit"
+OF_RUN = "prior.safetensors"  # what a training run leaves in its folder
 REMEDY = "priors are .safetensors files written by `restorekit train`"
 LARGEST_HEADER = 16 << 20  # bytes
 MOST_PARAMETERS = 500_000_000  # 2 GB as float32
