@@ -10,8 +10,10 @@ from .errors import RestorekitError
 if TYPE_CHECKING:
     from .api import diagnose, restore
 
+    __api__: int
+
 __version__ = "0.1.0"
-__all__ = ["RestorekitError", "__version__", "diagnose", "restore"]
+__all__ = ["RestorekitError", "__api__", "__version__", "diagnose", "restore"]
 
 
 # For torch, which looks when it is first imported: memory in pages of 2 MB, not of 4 kB. Maps of
@@ -25,4 +27,8 @@ def __getattr__(name: str) -> Any:
         from . import api
 
         return getattr(api, name)
+    if name == "__api__":
+        from .hookspecs import API
+
+        return API
     raise AttributeError(f"module 'restorekit' has no attribute {name!r}")

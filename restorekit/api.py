@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ def restore(
     precision: str = "float32",
     ensemble: bool = False,
     tile: int | None = None,
+    travel: tuple[int, int] | None = None,
+    tuning: Mapping[str, Any] | None = None,
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     provenance: bool = True,
@@ -57,7 +59,10 @@ def restore(
             tensor (B, C, H, W); or the path of a file. uint8 and uint16 use their whole range;
             floats are on [0, 1] and may exceed it, as unclipped noise does. None for a task that
             takes no photo.
-        mode, method, sampler, steps, prior, seed, device, precision, ensemble, tile: see `Choices`.
+        mode, method, sampler, steps, prior, seed, device, precision, ensemble, tile, travel: see
+            `Choices`.
+        tuning: options of the method, the sampler or the prior, as {"eta": 0.5}; `restorekit
+            methods` and `restorekit samplers` list them.
         output: where to write the restored file, if `image` is a path.
         overwrite: whether a file that is there already may be replaced.
         provenance: whether the file's XMP says what made it.
@@ -67,7 +72,8 @@ def restore(
             the scale of [0, 1].
 
     Returns:
-        The restored picture: same type, layout and range as `image`. For a path its pixels at
+        The restored picture: same type, layout and range as `image`; with three channels instead
+        of one where the task gives colour. For a path its pixels at
         the file's own depth or, with `output`, the path written.
 
     Raises:
@@ -75,7 +81,18 @@ def restore(
     """
     weights = os.fspath(prior) if isinstance(prior, os.PathLike) else prior
     choices = Choices(
-        mode, method, sampler, steps, weights, seed, device, precision, ensemble, tile
+        mode,
+        method,
+        sampler,
+        steps,
+        weights,
+        seed,
+        device,
+        precision,
+        ensemble,
+        tile,
+        travel,
+        tuning or {},
     )
     if isinstance(task, str) and not set(task) & set("| ="):
         found = plugins.registry().task(task)
@@ -191,7 +208,8 @@ def _array(array: np.ndarray, run: Run, name: str) -> np.ndarray:
     restored: np.ndarray = result.pixels
     if result.alpha is not None:
         restored = np.concatenate([restored, result.alpha[..., None]], axis=2)
-    return (restored[..., 0] if array.ndim == 2 else restored).astype(kind, copy=False)
+    flat = array.ndim == 2 and restored.shape[2] == 1  # colour may have been added
+    return (restored[..., 0] if flat else restored).astype(kind, copy=False)
 
 
 def _tensor(batch: torch.Tensor, run: Run) -> torch.Tensor:

@@ -15,6 +15,7 @@ from . import images, metrics, plugins
 from .engine.noise import Noise
 from .errors import RestorekitError
 from .options import NoiseLevel
+from .parameters import flat
 from .restorer import Restorer
 from .units import eight_bit
 
@@ -103,6 +104,7 @@ def benchmark(
         }
         | how,
         "recipe": vars(restorer.recipe),
+        "tuning": flat(restorer.tuning),
         "prior": restorer.prior_name,
         "nfe": result.nfe,
         "images": rows,

@@ -17,6 +17,7 @@ from .choices import Choices
 from .engine.sampler import Progress
 from .errors import RestorekitError
 from .loading import offered_priors
+from .parameters import flat
 from .provenance import worst
 from .restorer import Restorer
 from .task import Result, Task, paths_of
@@ -215,6 +216,7 @@ def settings_of(restorer: Restorer, options: Mapping[str, Any]) -> dict[str, Any
         "task": restorer.task.name,
         "options": {n: repr(v) for n, v in sorted(options.items()) if n not in paths},
         "recipe": dataclasses.asdict(restorer.recipe),
+        "tuning": flat(restorer.tuning),
         "mode": restorer.mode,
         "seed": restorer.seed,
         "ensemble": restorer.ensemble,

@@ -15,7 +15,8 @@ from . import files, plugins
 from .chain import Chain, Link
 from .choices import Choices
 from .errors import RestorekitError
-from .options import NoiseLevel, typed
+from .options import NoiseLevel, Travel, typed
+from .parameters import from_text
 from .task import resolve
 
 if sys.version_info >= (3, 11):
@@ -24,7 +25,8 @@ else:
     import tomli as tomllib
 
 Step = tuple[str, Mapping[str, Any]]
-OWN = ("mode", "method", "sampler", "steps", "prior", "ensemble")  # of `Choices`, a step may say
+# Of `Choices`, what a step may say.
+OWN = ("mode", "method", "sampler", "steps", "prior", "ensemble", "travel", "tuning")
 FORM = "write 'TASK NAME=VALUE ... | TASK ...', as in 'dejpeg | denoise strength=0.8'"
 
 
@@ -34,7 +36,7 @@ def of(given: str | Sequence[str | Step], choices: Choices) -> Chain:
     Args:
         given: options in text mean what they mean on the command line (sigma=25 is on 0..255);
             else what they mean in `restorekit.restore`. Among them may be mode, method, sampler,
-            steps, prior and ensemble.
+            steps, prior, ensemble, travel and tuning, which text and files call "with".
         choices: for what the steps leave open.
 
     Raises:
@@ -71,7 +73,7 @@ def from_file(path: Path, choices: Choices) -> Chain:
         )
     links = []
     for step in steps:
-        options = {n.replace("-", "_"): typed(v) for n, v in step.items() if n != "task"}
+        options = {in_python(n): typed(v) for n, v in step.items() if n != "task"}
         try:
             links.append(link((step["task"], options), choices))
         except RestorekitError as error:
@@ -120,16 +122,30 @@ def parsed(text: str) -> list[Step]:
         raise RestorekitError(f"chain {text!r}: {error}; {FORM}") from error
     if not all(steps):
         raise RestorekitError(f"chain {text!r} has a step without a task; {FORM}")
-    return [(name, dict(pair(word, name) for word in options)) for name, *options in steps]
+    return [(name, gathered(options, name)) for name, *options in steps]
+
+
+def gathered(words: Sequence[str], task: str) -> dict[str, Any]:
+    """The options of a step; with=NAME=VALUE may come several times."""
+    found: dict[str, Any] = {}
+    for word in words:
+        name, value = pair(word, task)
+        found[name] = (*found.get(name, ()), value) if name == "tuning" else value
+    return found
 
 
 def pair(word: str, task: str) -> tuple[str, Any]:
     """NAME=VALUE; a name alone is a flag."""
     name, equals, value = word.partition("=")
-    name = name.removeprefix("--").replace("-", "_")
+    name = in_python(name.removeprefix("--"))
     if not name.isidentifier():
         raise RestorekitError(f"{task}: {word!r} is no option; {FORM}")
     return name, value if equals else "true"
+
+
+def in_python(name: str) -> str:
+    """An option as Python names it, where "with" is a word of the language."""
+    return "tuning" if name == "with" else name.replace("-", "_")
 
 
 def link(step: Step, choices: Choices) -> Link:
@@ -143,4 +159,16 @@ def link(step: Step, choices: Choices) -> Link:
         common["steps"] = int(steps)
     if common.get("ensemble") in ("true", "false"):
         common["ensemble"] = common["ensemble"] == "true"
+    if common.get("travel") is not None:
+        common["travel"] = travel_of(common["travel"], name)
+    if isinstance(tuning := common.get("tuning"), list | tuple):
+        common["tuning"] = from_text(tuning)
     return Link(name, options, dataclasses.replace(choices, **common))
+
+
+def travel_of(value: Any, task: str) -> tuple[int, int]:
+    """Raises RestorekitError for anything but two numbers."""
+    try:
+        return Travel().convert(value, None, None)
+    except (click.BadParameter, TypeError) as error:
+        raise RestorekitError(f"{task}: travel: {value!r}: write LENGTH,REPEATS") from error

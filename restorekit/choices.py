@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import operator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
 from . import state
 from .priors import Prior
 
-MODES = ("fidelity", "perceptual")
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
@@ -23,6 +23,9 @@ class Choices:
         method, sampler, prior: names among the plugins; a prior may also be the path of a weights
             file or folder, or a `Prior`, and None is the task's own.
         steps: steps of the sampler.
+        travel: (length, repeats) of time travel: each stretch of so many steps is walked so often;
+            (1, 1) is none.
+        tuning: options of the method, the sampler and the prior, by name; of `parameters`.
         seed: of everything random.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         precision: of the network: float32, bfloat16 or float16.
@@ -42,6 +45,8 @@ class Choices:
     precision: str = "float32"
     ensemble: bool = False
     tile: int | None = None
+    travel: tuple[int, int] | None = None
+    tuning: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises RestorekitError for a value of another type."""

@@ -20,6 +20,7 @@ from .choices import Choices
 from .engine.noise import Noise
 from .engine.sampler import Progress
 from .errors import RestorekitError
+from .guard import reason
 from .task import PRESETS, Finding, Picture, Result, Task
 from .units import to_engine
 
@@ -108,8 +109,9 @@ def asked(
             for finding in findings:
                 if finding.options is not None:
                     chain_text.link((task.name, finding.options), Choices())
-    except Exception as error:  # a plugin's
-        yield Found(by, Finding(f"could not look: {plugins.reason(error)}"))
+    except (Exception, SystemExit) as error:  # a plugin's
+        what = plugins.registry().blamed(error) or reason(error)
+        yield Found(by, Finding(f"could not look: {what}"))
         return
     for finding in findings:
         yield Found(by, finding, task)

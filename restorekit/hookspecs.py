@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from .priors import Prior
     from .task import Finding, Picture, Task
 
+# `restorekit.__api__`: raised where a plugin that relied on docs/stability.md may break. A plugin's
+# module that says `restorekit_api = 1` is refused by another; (1, 2) works with either.
+API = 1
+
 hookspec = pluggy.HookspecMarker("restorekit")
 hookimpl = pluggy.HookimplMarker("restorekit")
 

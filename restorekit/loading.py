@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import files, plugins
 from .errors import RestorekitError
+from .guard import reason
 from .priors import OF_RUN, Prior, imported
 from .priors.weights import REMEDY
 
@@ -47,9 +48,8 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def offered_priors() -> dict[str, Any]:
-    """All priors by name, the plugins' and those that the user has imported: what their plugin
-    gives, a path or a `Prior`, if it gives what it should."""
+def offered_priors() -> dict[str, Path | Prior]:
+    """All priors by name, the plugins' and those that the user has imported."""
     return imported() | plugins.registry().offered("prior")
 
 
@@ -65,11 +65,7 @@ def find_prior(given: str | Prior) -> Prior:
     offered = offered_priors()
     if given in offered:
         found = offered[given]
-        if isinstance(found, Prior | Path):
-            return found if isinstance(found, Prior) else prior_at(found)
-        raise RestorekitError(
-            f"prior {given!r} is broken: its plugin gives {found!r}, neither a path nor a Prior"
-        )
+        return found if isinstance(found, Prior) else prior_at(found)
     if not given:
         raise RestorekitError("the prior's name is empty; leave --prior out for the default")
     path = Path(given)
@@ -152,7 +148,7 @@ def _loaded(
     except RestorekitError:
         raise
     except Exception as error:  # a plugin's, say
-        why = plugins.reason(error)
+        why = reason(error)
         raise RestorekitError(
             f"prior {prior.name!r} cannot be loaded ({why}); use another, or see --debug"
         ) from error

@@ -1,8 +1,14 @@
-"""PSNR and SSIM through scikit-image, always with an explicit data range."""
+"""PSNR and SSIM through scikit-image, always with an explicit data range.
+
+A metric is a function. What is to be known of it are attributes of that function, each with a
+default: see `Traits`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from skimage.color import rgb2ycbcr
@@ -11,7 +17,35 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from .errors import RestorekitError
 from .units import peak_of
 
-Metric = Callable[[np.ndarray, np.ndarray, float], float]
+log = logging.getLogger(__name__)
+
+# (restored, reference, data_range) -> score; where it needs no reference (restored, data_range).
+Metric = Callable[[np.ndarray, np.ndarray, float], float] | Callable[[np.ndarray, float], float]
+
+# Columns of tables and reports that are not a metric's.
+TAKEN = {"name", "seconds", "megapixels", "seconds_per_megapixel", "hole_psnr"}
+BASELINE = "baseline_"  # what a column of the benchmark's baseline begins with
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a metric says of itself, by attributes of these names.
+
+    Attributes:
+        higher_is_better: as PSNR is; False for a distance.
+        needs_reference: False where it takes (restored, data_range) alone.
+        on_request: computed only where it is asked for by name, as what takes long is.
+    """
+
+    higher_is_better: bool = True
+    needs_reference: bool = True
+    on_request: bool = False
+
+
+def traits(metric: Metric) -> Traits:
+    """Those that a metric has as attributes, and defaults for the others."""
+    names = Traits.__dataclass_fields__
+    return Traits(**{name: getattr(metric, name) for name in names if hasattr(metric, name)})
 
 
 def psnr(restored: np.ndarray, reference: np.ndarray, data_range: float) -> float:
@@ -42,6 +76,57 @@ def ssim(restored: np.ndarray, reference: np.ndarray, data_range: float) -> floa
     )
 
 
+def applied(
+    metric: Metric, restored: np.ndarray, reference: np.ndarray | None, data_range: float
+) -> float:
+    """A metric's number, with the reference or, where it needs none, without."""
+    if traits(metric).needs_reference:
+        return metric(restored, reference, data_range)  # type: ignore[arg-type, call-arg]
+    return metric(restored, data_range)  # type: ignore[arg-type, call-arg]
+
+
+def chosen(
+    offered: Mapping[str, Metric], names: Iterable[str] | None = None, *, referenced: bool = True
+) -> dict[str, Metric]:
+    """The metrics to compute, by name, in the order they were asked for.
+
+    Args:
+        offered: all there are.
+        names: None for all but those `on_request`; of these, one whose name is a column's already
+            is left out, with a warning.
+        referenced: whether there are references.
+
+    Raises:
+        RestorekitError: for a name that is unknown or a column's already, for none, or if one
+            needs a reference and there is none.
+    """
+    if names is None:
+        names = [n for n, metric in offered.items() if not traits(metric).on_request]
+        for name in filter(taken, names):
+            log.warning("the metric %r is left out: a column has that name already", name)
+        names = [name for name in names if not taken(name)]
+    names = list(names)
+    if not names:
+        raise RestorekitError(f"no metric is named; use {', '.join(sorted(offered))}")
+    for name in names:
+        if name not in offered:
+            raise RestorekitError(f"metric {name!r} is unknown; use {', '.join(sorted(offered))}")
+        if taken(name):
+            raise RestorekitError(
+                f"metric {name!r}: a column has that name already; its plugin must rename it"
+            )
+        if not referenced and traits(offered[name]).needs_reference:
+            raise RestorekitError(
+                f"metric {name!r} needs references; give a file or folder of them"
+            )
+    return {name: offered[name] for name in names}
+
+
+def taken(name: str) -> bool:
+    """Whether no metric can have a name, as a column of reports has it or may get it."""
+    return name in TAKEN or name.startswith(BASELINE)
+
+
 METRICS: dict[str, Metric] = {"psnr": psnr, "ssim": ssim}
 
 
@@ -69,26 +154,46 @@ def comparable(pixels: np.ndarray, *, luma: bool = False, crop_border: int = 0) 
 
 def score(
     restored: np.ndarray,
-    reference: np.ndarray,
-    metrics: dict[str, Metric],
+    reference: np.ndarray | None,
+    metrics: Mapping[str, Metric],
     *,
     luma: bool = False,
     crop_border: int = 0,
 ) -> dict[str, float]:
     """Every metric of a restored picture against its reference.
 
+    One that fails is told of and gives NaN, so that the others count.
+
     Args:
         restored, reference: (H, W, C) of the same size; a grey one is compared to a coloured
-            one as colour. Types may differ.
+            one as colour. Types may differ. The reference may be None if no metric needs it.
         metrics: by name.
 
     Raises:
-        RestorekitError: if the sizes differ.
+        RestorekitError: if the sizes differ, or a metric says why it cannot be had.
     """
-    if restored.shape[:2] != reference.shape[:2]:
-        sizes = [f"{p.shape[1]} x {p.shape[0]}" for p in (restored, reference)]
-        raise RestorekitError(f"sizes differ: {sizes[0]} and {sizes[1]}; compare equal sizes")
-    a, b = (comparable(p, luma=luma, crop_border=crop_border) for p in (restored, reference))
-    if a.shape[2] != b.shape[2]:
-        a, b = (np.repeat(p, 3, axis=2) if p.shape[2] == 1 else p for p in (a, b))
-    return {name: metric(a, b, 255.0) for name, metric in metrics.items()}
+    a = comparable(restored, luma=luma, crop_border=crop_border)
+    b = None
+    if reference is not None:
+        if restored.shape[:2] != reference.shape[:2]:
+            sizes = [f"{p.shape[1]} x {p.shape[0]}" for p in (restored, reference)]
+            raise RestorekitError(f"sizes differ: {sizes[0]} and {sizes[1]}; compare equal sizes")
+        b = comparable(reference, luma=luma, crop_border=crop_border)
+        if a.shape[2] != b.shape[2]:
+            a, b = (np.repeat(p, 3, axis=2) if p.shape[2] == 1 else p for p in (a, b))
+    return {name: _number(name, metric, a, b) for name, metric in metrics.items()}
+
+
+def _number(name: str, metric: Metric, a: np.ndarray, b: np.ndarray | None) -> float:
+    try:
+        return float(applied(metric, a, b, 255.0))
+    except RestorekitError:
+        raise
+    except Exception as error:
+        log.warning("metric %s: no number, %s: %s", name, type(error).__name__, error)
+        return float("nan")
+
+
+def better(metric: Metric, one: float, other: float) -> bool:
+    """Whether a metric's first number is better than the second."""
+    return one > other if traits(metric).higher_is_better else one < other

@@ -100,6 +100,22 @@ class NameOrPath(PathOr):
         return "NAME|FILE"
 
 
+class Travel(click.ParamType):  # type: ignore[type-arg]
+    """LENGTH,REPEATS of time travel; two numbers in Python."""
+
+    name = "LENGTH,REPEATS"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        words = value.split(",") if isinstance(value, str) else list(value)
+        try:
+            length, repeats = (int(str(word)) for word in words)
+        except ValueError:
+            length = repeats = 0
+        if not (1 <= length <= MOST_STEPS and 1 <= repeats <= MOST_STEPS):
+            self.fail(f"{value!r} is no time travel; write LENGTH,REPEATS, as in 4,2", param, ctx)
+        return length, repeats
+
+
 class NoiseLevel(click.ParamType):  # type: ignore[type-arg]
     """A noise standard deviation: text is on 0..255, numbers on [0, 1]; "auto" may be allowed."""
 

@@ -2,113 +2,197 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
-from dataclasses import dataclass
-from importlib.metadata import Distribution, EntryPoint, entry_points
+import os
+import re
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import Distribution, EntryPoint, entry_points, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
-from click import Option
 
-from . import hookspecs
+from . import admission, hookspecs
 from .errors import RestorekitError
+from .guard import guarded, reason
 from .task import Task
 
 if TYPE_CHECKING:
     from .priors import Prior
 
 GROUP = "restorekit"  # of entry points; our own package's name, too
+VARIABLE = "RESTOREKIT_PLUGINS"  # which strangers are let in: their names, and commas
+SLOW = 3.0  # seconds of a command that a plugin may take without being named
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Plugin:
-    """An installed plugin: its entry point's name, its package and version, and what it gives.
+    """An installed plugin, and what it gives.
 
-    `problem` says why it could not be used; it is empty for a sound plugin.
+    Attributes:
+        name: its entry point's.
+        package, version: the distribution that it came with.
+        module: that the entry point names.
+        hooks: what it implements, by name.
+        offers: what it offers of each of `admission.KINDS` that it has been asked for, by name.
+        problem: why it could not be used, or a part of it; empty for a sound plugin.
+        notes: what of it is left out, though nothing is wrong with it.
+        seconds: that it took to import it and to ask it.
     """
 
     name: str
     package: str
     version: str
-    hooks: tuple[str, ...] = ()
-    tasks: tuple[str, ...] = ()
+    module: str = ""
+    hooks: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    offers: dict[str, dict[str, Any]] = field(default_factory=dict)
     problem: str = ""
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        """As messages name it."""
+        return f"plugin {self.package} {self.version}"
+
+    @property
+    def ours(self) -> bool:
+        return self.package == GROUP
 
 
 class Registry:
-    """All plugins of the environment, and what they offer."""
+    """All plugins of the environment, and what they offer.
 
-    def __init__(self, points: list[EntryPoint]) -> None:
+    Tasks are read at once, the rest when it is first asked for, as that may import torch.
+    """
+
+    def __init__(self, points: Sequence[EntryPoint]) -> None:
         self.plugins: list[Plugin] = []
         self.tasks: dict[str, Task] = {}
+        self._offered: dict[str, dict[str, Any]] = {}
+        self._asking = threading.RLock()
         self._manager = pluggy.PluginManager("restorekit")
         self._manager.add_hookspecs(hookspecs)
+        self._known = {hook for hook in vars(hookspecs) if hook.startswith("restorekit_")}
         # Ours first: the first to claim a name keeps it.
         for point in sorted(points, key=lambda p: (package_of(p) != GROUP, p.name, package_of(p))):
-            self.plugins.append(self._admit(point))
+            package = about(point.dist)
+            plugin = Plugin(point.name, package.name, package.version)
+            self.plugins.append(plugin)
+            self._admit(plugin, point)
 
-    def _admit(self, point: EntryPoint) -> Plugin:
-        package, version = about(point.dist)
-        name = f"{point.name} of {package}"  # two packages may use the same entry point's name
+    def _admit(self, plugin: Plugin, point: EntryPoint) -> None:
         try:
-            module = point.load()
-            self._manager.register(module, name=name)
-            self._manager.check_pending()
-            callers = self._manager.get_hookcallers(module) or []
-            tasks = self._tasks_of(module)
-        except (Exception, SystemExit) as error:  # whatever a stranger does, the others must work
-            if self._manager.has_plugin(name):
-                self._manager.unregister(name=name)
-            return Plugin(point.name, package, version, problem=reason(error))
-        self.tasks.update(tasks)
-        hooks = tuple(sorted(caller.name for caller in callers))
-        return Plugin(point.name, package, version, hooks, tuple(tasks))
+            with timed(plugin):
+                with guarded("its metadata"):
+                    plugin.module = point.module
+                    if not plugin.ours:
+                        admission.check_requirements(about(point.dist).requires, own_version())
+                with guarded("import"):
+                    module = point.load()
+                plugin.hooks = self._hooks_of(module, f"{point.name} of {plugin.package}")
+                self.tasks.update(self._asked(plugin, "task"))
+        except RestorekitError as error:  # whatever a stranger does, the others must work
+            plugin.problem, plugin.hooks, plugin.offers = str(error), {}, {}
 
-    def _answers(self, hook: str, module: Any, **arguments: Any) -> Any:
-        """What one plugin alone says to a hook: a list, or its only answer."""
-        others = [p for p in self._manager.get_plugins() if p is not module]
-        return self._manager.subset_hook_caller(hook, others)(**arguments)
+    def _hooks_of(self, module: Any, name: str) -> dict[str, Callable[..., Any]]:
+        """What a module implements, by the hook's name."""
+        with guarded(getattr(module, "__name__", name)):
+            admission.check_api(module)
+            admission.check_marked(module, self._known)
+            try:
+                self._manager.register(module, name=name)
+                hooks = {
+                    caller.name: implementation
+                    for caller in self._manager.get_hookcallers(module) or ()
+                    for implementation in caller.get_hookimpls()
+                    if implementation.plugin is module
+                }
+                admission.check_hooks(hooks, self._known)
+            except Exception:
+                if self._manager.has_plugin(name):
+                    self._manager.unregister(name=name)
+                raise
+            return {hook: partial(self._answer, hooks[hook]) for hook in hooks.keys() & self._known}
 
-    def _tasks_of(self, module: Any) -> dict[str, Task]:
+    @staticmethod
+    def _answer(implementation: pluggy.HookImpl, **arguments: Any) -> Any:
+        """What one plugin alone says to a hook; None is no answer, which pluggy would drop."""
+        return implementation.function(*(arguments[name] for name in implementation.argnames))
+
+    def _asked(self, plugin: Plugin, kind: str) -> dict[str, Any]:
+        """What a plugin offers of a kind, asked once. Raises RestorekitError where it is broken."""
+        hook = f"restorekit_{kind}s"
+        if hook in plugin.hooks and kind not in plugin.offers:
+            plugin.offers[kind] = {}
+            with guarded(hook):
+                answer = plugin.hooks[hook]()
+                read = self._tasks_of if kind == "task" else partial(admission.offers, kind)
+                plugin.offers[kind] = read(answer)
+        return plugin.offers.get(kind, {})
+
+    def _tasks_of(self, answer: Any) -> dict[str, Task]:
         found: dict[str, Task] = {}
-        for task in (task for tasks in self._answers("restorekit_tasks", module) for task in tasks):
-            if not isinstance(task, Task) or not all(isinstance(o, Option) for o in task.options):
-                raise RestorekitError(f"{task!r} is not a Task with click options")
+        for given in answer:
+            task = admission.admitted(given)
             if task.name in self.tasks or task.name in found:
-                raise RestorekitError(f"task {task.name!r} is already taken")
+                owner = self.version_of(task.name) or "itself"
+                raise RestorekitError(f"task {task.name!r} is already taken, by {owner}")
             found[task.name] = task
         return found
 
-    def _mapping(self, hook: str) -> dict[str, Any]:
+    def _gathered(self, kind: str) -> dict[str, Any]:
+        """All that is offered of a kind. Who cannot say is told of, and left out."""
         merged: dict[str, Any] = {}
-        for name, module in self._manager.list_name_plugin():  # as registered
+        owners: dict[str, Plugin] = {}
+        for plugin in self.plugins:
             try:
-                for mapping in self._answers(hook, module):
-                    merged = dict(mapping) | merged
-            except Exception as error:
-                log.warning("plugin %s: %s is left out, %s", name, hook, reason(error))
+                with timed(plugin):
+                    offered = self._asked(plugin, kind)
+            except RestorekitError as error:
+                plugin.problem = plugin.problem or str(error)
+                log.warning("%s: %s; what it offers there is left out", plugin, error)
+                continue
+            for name, thing in offered.items():
+                if name in merged:
+                    note = (
+                        f"its {kind} {name!r} is left out, as {owners[name]} has one of that name"
+                    )
+                    plugin.notes.append(note)
+                    log.warning("%s: %s", plugin, note)
+                else:
+                    merged[name], owners[name] = thing, plugin
         return merged
 
-    def find(self, kind: str, name: str) -> Any:
-        """A method, sampler or prior by its name.
+    def offered(self, kind: str) -> dict[str, Any]:
+        """Everything of a kind, by name. The first plugin to claim a name keeps it.
 
         Args:
-            kind: "method", "sampler", "prior" or "metric".
+            kind: one of `admission.KINDS`.
+        """
+        with self._asking:
+            if kind not in self._offered:
+                self._offered[kind] = self.tasks if kind == "task" else self._gathered(kind)
+            return self._offered[kind]
+
+    def find(self, kind: str, name: str) -> Any:
+        """A task, method, sampler, prior or metric by its name.
 
         Raises:
             RestorekitError: if no plugin offers it; the message lists what there is.
         """
         offered = self.offered(kind)
         if name not in offered:
-            raise RestorekitError(f"{kind} {name!r} is unknown; use {', '.join(sorted(offered))}")
+            known = ", ".join(sorted(offered)) or "none is installed"
+            raise RestorekitError(f"{kind} {name!r} is unknown; use {known}{self.hint}")
         return offered[name]
-
-    def offered(self, kind: str) -> dict[str, Any]:
-        """Everything of a kind, by name. The first plugin to claim a name keeps it."""
-        return self._mapping(f"restorekit_{kind}s")
 
     def open_prior(self, path: Path) -> Prior:
         """What lies at a path, by the first plugin that knows it.
@@ -119,16 +203,18 @@ class Registry:
         from .priors import Prior
         from .priors.weights import REMEDY
 
-        wrong: RestorekitError | None = None
-        for name, module in self._manager.list_name_plugin():
+        hook, wrong = "restorekit_open_prior", None
+        for plugin in (plugin for plugin in self.plugins if hook in plugin.hooks):
             try:
-                found = self._answers("restorekit_open_prior", module, path=path)
-                if found is not None and not isinstance(found, Prior):
-                    raise TypeError(f"{found!r} is not a Prior")
-            except RestorekitError as error:  # another may know better
-                wrong = error
-            except (Exception, SystemExit) as error:
-                log.warning("plugin %s: cannot open %s, %s", name, path, reason(error))
+                with guarded(hook):
+                    found = plugin.hooks[hook](path=path)
+                    if found is not None and not isinstance(found, Prior):
+                        raise TypeError(f"{found!r} is not a Prior")
+            except RestorekitError as error:
+                if isinstance(error.__cause__, RestorekitError):  # another may know better
+                    wrong = error.__cause__
+                else:
+                    log.warning("%s: cannot open %s, %s", plugin, path, error)
             else:
                 if found is not None:
                     return found
@@ -136,44 +222,149 @@ class Registry:
             f"{path}: not a prior of any kind known here; {REMEDY}, or what a plugin opens"
         )
 
-    @property
-    def versions(self) -> list[str]:
-        """Of all packages with plugins."""
-        return sorted({f"{p.package} {p.version}" for p in self.plugins if not p.problem})
-
-    def version_of(self, task: str) -> str:
-        """The package that a task comes from, and its version."""
-        found = (p for p in self.plugins if task in p.tasks)
-        return next((f"{p.package} {p.version}" for p in found), "")
-
     def task(self, name: str) -> Task:
         """A task by its name. Raises RestorekitError if no plugin offers it."""
         if name not in self.tasks:
             known = ", ".join(sorted(self.tasks)) or "none is installed"
-            raise RestorekitError(f"task {name!r} is unknown; use {known}")
+            raise RestorekitError(f"task {name!r} is unknown; use {known}{self.hint}")
         return self.tasks[name]
 
+    @property
+    def hint(self) -> str:
+        """What may be the reason that a name is unknown."""
+        broken = sorted({p.package for p in self.plugins if p.problem})
+        return f" ({', '.join(broken)} is broken, see `restorekit plugins`)" if broken else ""
 
-def package_of(point: EntryPoint) -> str:
-    """The name of the package that an entry point came with."""
-    return about(point.dist)[0]
+    def examined(self) -> list[Plugin]:
+        """All plugins, asked for everything, so that their health is known."""
+        for kind in admission.KINDS:
+            self.offered(kind)
+        for plugin in self.plugins:
+            for task in plugin.offers.get("task", {}).values():
+                for mode, recipe in task.recipes.items():
+                    for kind in ("method", "sampler"):
+                        if (name := getattr(recipe, kind)) not in self.offered(kind):
+                            what = f"task {task.name!r}, {mode}: no plugin offers {kind} {name!r}"
+                            plugin.problem = plugin.problem or what
+        return self.plugins
+
+    @property
+    def versions(self) -> list[str]:
+        """Of all packages with plugins."""
+        return sorted({f"{p.package} {p.version}" for p in self.plugins if p.hooks})
+
+    def version_of(self, task: str) -> str:
+        """The package that a task comes from, and its version."""
+        found = (p for p in self.plugins if task in p.offers.get("task", {}))
+        return next((f"{p.package} {p.version}" for p in found), "")
+
+    def blamed(self, error: BaseException) -> str:
+        """Which plugin's code failed, and how; empty where none but our own was running."""
+        frames = list(traceback.walk_tb(error.__traceback__))
+        owners = [self._owner(frame.f_globals.get("__name__", "")) for frame, _ in frames]
+        culprit = next((owner for owner in reversed(owners) if owner), None)
+        if culprit is None:
+            return ""
+        entered = frames[owners.index(culprit)][0].f_code.co_name
+        frame, line = next(f for f, o in zip(frames[::-1], owners[::-1], strict=True) if o)
+        where = f"{Path(frame.f_code.co_filename).name}, line {line}"
+        return f"{culprit}: {entered} failed, {reason(error)} ({where})"
+
+    def _owner(self, module: str) -> Plugin | None:
+        """The stranger whose module it is, or is within the same package."""
+        top = module.partition(".")[0]
+        strangers = (p for p in self.plugins if not p.ours and top != GROUP)
+        return next((p for p in strangers if p.module.partition(".")[0] == top), None)
+
+
+@contextlib.contextmanager
+def timed(plugin: Plugin) -> Iterator[None]:
+    """Adds to the time that a plugin took, and tells of it where a user will have waited."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        before, plugin.seconds = plugin.seconds, plugin.seconds + time.perf_counter() - began
+        if before < SLOW <= plugin.seconds and not plugin.ours:
+            log.warning(
+                "%s took %.1f seconds to load; %s can leave it out",
+                plugin,
+                plugin.seconds,
+                VARIABLE,
+            )
+
+
+@contextlib.contextmanager
+def named(*passed: type[BaseException]) -> Iterator[None]:
+    """Makes what a plugin's code raises within, sys.exit too, a RestorekitError that names it.
+
+    Args:
+        passed: what is no failure.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        if isinstance(error, (RestorekitError, *passed)):
+            raise
+        if said := registry().blamed(error):
+            raise RestorekitError(said) from error
+        raise
+
+
+class Package(NamedTuple):
+    """What a distribution says of itself; question marks, where half of it was deleted."""
+
+    name: str = "?"
+    version: str = "?"
+    requires: Sequence[str] = ()
 
 
 @functools.cache  # as a package has several entry points, and its description may be long
-def about(package: Distribution | None) -> tuple[str, str]:
-    """A package's name and version."""
-    if package is None:
-        return "?", "?"
-    metadata = package.metadata
-    return metadata["Name"], metadata["Version"]
+def about(package: Distribution | None) -> Package:
+    """The package that an entry point came with."""
+    said = None
+    with contextlib.suppress(Exception):
+        said = package and package.metadata
+    if not said:
+        return Package()
+    return Package(said["Name"] or "?", said["Version"] or "?", said.get_all("Requires-Dist") or ())
 
 
-def reason(error: BaseException) -> str:
-    """What happened, on one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
+def package_of(point: EntryPoint) -> str:
+    """The name of its package."""
+    return about(point.dist).name
+
+
+@functools.cache
+def own_version() -> str:
+    """Of restorekit, as it was installed."""
+    return version(GROUP)
+
+
+def chosen(points: Sequence[EntryPoint], said: str | None) -> list[EntryPoint]:
+    """Of all entry points ours, and those that a list names by their own name or their package's.
+
+    Args:
+        said: names and commas; None: all are wanted.
+    """
+    if said is None:
+        return list(points)
+
+    def plain(name: str) -> str:
+        return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+    wanted = {plain(name): name.strip() for name in said.split(",") if name.strip()}
+    names = {point: {plain(point.name), plain(package_of(point))} for point in points}
+    strangers = [point for point in points if package_of(point) != GROUP]
+    for name in wanted.keys() - {name for point in strangers for name in names[point]}:
+        there = ", ".join(sorted({package_of(point) for point in strangers})) or "none"
+        log.warning(
+            "%s names %r, which is not installed; there is: %s", VARIABLE, wanted[name], there
+        )
+    return [p for p in points if package_of(p) == GROUP or names[p] & wanted.keys()]
 
 
 @functools.cache
 def registry() -> Registry:
     """The plugins of this environment, found once."""
-    return Registry(list(entry_points(group=GROUP)))
+    return Registry(chosen(list(entry_points(group=GROUP)), os.environ.get(VARIABLE)))

@@ -15,25 +15,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import memory, plugins, provenance
+from . import memory, parameters, plugins, provenance
 from .alpha import resized, without_hidden
-from .choices import MODES, PRECISIONS, Choices
+from .choices import PRECISIONS, Choices
 from .engine.colour import EachChannel, coloured_state, in_colour
-from .engine.conditioning import needed, unconditional
+from .engine.conditioning import needed
 from .engine.covariance import Covariance, whitened
+from .engine.declared import of_method, of_step
 from .engine.denoiser import Denoiser
 from .engine.levels import Blended
 from .engine.noise import Noise
 from .engine.regions import around
-from .engine.sampler import (
-    GRIDS,
-    NOISELESS,
-    TURNING,
-    Progress,
-    sample,
-    times_for,
-    travelling,
-)
+from .engine.sampler import GRIDS, Cancelled, Progress, sample, times_for, travelling
 from .engine.symmetry import MIRROR, SQUARE, Ensemble, Motion, Turning
 from .engine.tiling import Tiled, Windowed
 from .engine.traits import Known, Traits
@@ -41,7 +34,7 @@ from .engine.wrappers import Guarded, Shared, Topped, out_of_memory
 from .errors import RestorekitError
 from .loading import find_device, find_prior, load_prior
 from .options import MOST_STEPS
-from .task import Picture, Problem, Recipe, Result, Task, paths_of
+from .task import MODES, Picture, Problem, Recipe, Result, Task, paths_of
 from .units import from_engine, peak_of, to_engine
 from .watching import Counted, Watched
 
@@ -83,11 +76,13 @@ class Restorer:
             raise RestorekitError(f"precision must be one of {', '.join(PRECISIONS)}")
         if choices.steps is not None and not 1 <= choices.steps <= MOST_STEPS:
             raise RestorekitError(f"steps is {choices.steps}; give 1 to {MOST_STEPS}")
+        if choices.travel is not None and not all(1 <= n <= MOST_STEPS for n in choices.travel):
+            raise RestorekitError(f"travel is {choices.travel}; give (length, repeats) from 1 on")
         if choices.mode not in task.recipes:
             raise RestorekitError(f"task {task.name!r} has no mode {choices.mode!r}")
         chosen = {
             name: value
-            for name in ("method", "sampler", "steps")
+            for name in ("method", "sampler", "steps", "travel")
             if (value := getattr(choices, name)) is not None
         }
         self.task = task
@@ -97,16 +92,25 @@ class Restorer:
         self.tile = choices.tile
         self.recipe: Recipe = dataclasses.replace(task.recipes[choices.mode], **chosen)
         found = plugins.registry()
-        self.method = found.find("method", self.recipe.method)
-        self.step = found.find("sampler", self.recipe.sampler)
-        self.device = find_device(choices.device)
-        given = choices.prior
-        self.cleaner = CLEANER if given is None else given
-        given = task.prior_for(options or {}) if given is None else given
+        method = found.find("method", self.recipe.method)
+        step = found.find("sampler", self.recipe.sampler)
+        given = task.prior_for(options or {}) if choices.prior is None else choices.prior
         self.prior_name = given if isinstance(given, str) else given.name
-        self.precision = choices.precision
         self.prior_found = find_prior(given)
-        self.prior = load_prior(self.prior_found, self.device, choices.precision)
+        self.tuning = parameters.dealt(
+            choices.tuning,
+            {
+                "method": (self.recipe.method, method),
+                "sampler": (self.recipe.sampler, step),
+                "prior": (self.prior_name, self.prior_found.load),
+            },
+        )
+        self.method = parameters.bound(method, self.tuning["method"])
+        self.step = parameters.bound(step, self.tuning["sampler"])
+        self.device = find_device(choices.device)
+        self.precision = choices.precision
+        self.prior = load_prior(self.prior_found, self.device, self.precision, self.tuning["prior"])
+        self.cleans = choices.prior is not None  # itself, as it was asked for by name
         self.motions = SQUARE if self.prior.turned else MIRROR
         self.at_once = AT_ONCE.get(self.device.type, 1)
         self.evaluated = _asked(self.prior)
@@ -174,18 +178,19 @@ class Restorer:
         picture = Picture(
             to_engine(seen), _unit(alpha), noise, name, source, denoised, window, photo
         )
-        try:
-            problem = self.task.observe(picture, **options)
-            if expected is not None:
-                expected(problem.size)
-            x_0, nfe = self._solve(problem, noise, progress)
-        except RuntimeError as error:
-            if not out_of_memory(error):
-                raise
-            raise RestorekitError(
-                f"not enough memory on {self.device} for a photo of {pixels.shape[1]} x "
-                f"{pixels.shape[0]} pixels; use a smaller photo or another --device"
-            ) from error
+        with plugins.named(Cancelled):
+            try:
+                problem = framed(self.task.observe(picture, **options), picture)
+                if expected is not None:
+                    expected(problem.size)
+                x_0, nfe = self._solve(problem, noise, progress)
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                raise RestorekitError(
+                    f"not enough memory on {self.device} for a photo of {pixels.shape[1]} x "
+                    f"{pixels.shape[0]} pixels; use a smaller photo or another --device"
+                ) from error
         if not x_0.isfinite().all():
             raise RestorekitError(
                 f"the prior {self.prior_name!r} answers with NaN or infinity here; use another "
@@ -194,7 +199,7 @@ class Restorer:
         restored = from_engine(x_0, pixels.dtype)
         if problem.keep is not None:
             restored = np.where(problem.keep[..., None], pixels, restored)
-        if colourless and restored.shape[2] == 1:  # a task may know of colour from the file
+        if colourless and restored.shape[2] == 1:  # a task may know, or make up, the colour
             restored = np.repeat(restored, 3, axis=2)
         alpha = _resized(alpha, problem)
         seconds = time.perf_counter() - began
@@ -229,6 +234,7 @@ class Restorer:
         if self.mode == "perceptual":
             said += [f"seed={self.seed}", f"sample={sample_number + 1}"]
         how = f"{self.mode}, {self.recipe.method}, {self.recipe.sampler}, {self.recipe.steps} steps"
+        how = ", ".join([how, *(f"{n}={v}" for n, v in parameters.flat(self.tuning).items())])
         prior = f"prior {self.prior_name} (sha256 {self.weights[:16]})"
         if len(Path(self.prior_name).parts) > 1:
             prior = f"prior {Path(self.prior_name).name} (sha256 {self.weights[:16]})"
@@ -242,7 +248,9 @@ class Restorer:
     @torch.inference_mode()
     def _denoised(self, y: Tensor, level: float) -> tuple[Tensor, int]:
         """E[x_0 | y] of a picture (1, C, H, W) with noise of a level, on the CPU; evaluations."""
-        prior = load_prior(find_prior(self.cleaner), self.device, self.precision)
+        prior = self.prior
+        if not self.cleans:
+            prior = load_prior(find_prior(CLEANER), self.device, self.precision)
         t = prior.schedule.time_for(level)
         alpha, _ = prior.schedule(t)
         channels = max(prior.channels, y.shape[1])
@@ -285,21 +293,20 @@ class Restorer:
     ) -> tuple[Tensor, int]:
         """x_0 as the sampler finds it, and the evaluations it took."""
         schedule, y = self.prior.schedule, problem.observation.y
-        channels = y.shape[1]
-        guess = problem.guess
+        channels, guess = problem.channels, problem.guess
         if guess is None:
             guess = problem.observation.operator.pinv(y)
         level: float | Tensor | None
         level = self.recipe.start if problem.level is None else problem.level
         is_state, sigma_y = problem.guess_is_state, problem.observation.sigma
-        if is_state and not getattr(self.method, "keeps_state", False):
+        if is_state and not of_method(self.method).keeps_state:
             # The state is y itself, which the method would count a second time.
             if self.recipe.steps < 2:
                 raise RestorekitError(
                     f"method {self.recipe.method!r} needs more than one step here; use --steps 16"
                 )
             is_state, level = False, None
-        if is_state and self.step in NOISELESS:
+        if is_state and of_step(self.step).noiseless:
             raise RestorekitError(
                 f"sampler {self.recipe.sampler!r} adds the noise itself, and this photo has it "
                 "already; use --sampler ddim, or --method diffpir --steps 16"
@@ -325,7 +332,7 @@ class Restorer:
 
         alpha, sigma = (float(v) for v in schedule(times[0]))
         x_t = alpha * guess
-        if not is_state and self.step not in NOISELESS:
+        if not is_state and not of_step(self.step).noiseless:
             x_t = x_t + sigma * noise.normal(guess.shape)
         watched = None if progress is None else Watched(progress)
         counted = Counted(self._evaluated((x_t.shape[2], x_t.shape[3]), watched))
@@ -352,7 +359,7 @@ class Restorer:
 
         if self.ensemble:
             return Ensemble(prior, self.motions, moved)
-        if self.step in TURNING:
+        if of_step(self.step).turning:
             return Turning(prior, self.motions, moved)
         return moved(Motion())
 
@@ -376,7 +383,7 @@ class Restorer:
             tile = self.prior.window
         else:
             tile = memory.tile_for(self.prior, self.device, size, self.at_once)
-        alone = self.method is unconditional and self.recipe.steps == 1
+        alone = not of_method(self.method).conditions and self.recipe.steps == 1
         states = memory.STATES_ALONE if alone else memory.STATES_CONDITIONED
         memory.check(size, self.prior, tile, states, self.device)
         if halo is not None:
@@ -407,6 +414,16 @@ def _asked(prior: Known) -> Denoiser:
 def _sound(asked: Denoiser, prior: Traits) -> Denoiser:
     """A prior for a photo's own noise, whose level is seldom known: told an upper bound of it."""
     return asked if prior.bound else Topped(asked)
+
+
+def framed(problem: Problem, picture: Picture) -> Problem:
+    """The problem with its channels counted, and its guess in so many."""
+    channels, guess = problem.channels, problem.guess
+    if channels is None:
+        channels = max(picture.pixels.shape[1], problem.observation.y.shape[1])
+    if guess is not None and guess.shape[1] == 1:
+        guess = guess.expand(-1, channels, -1, -1)
+    return dataclasses.replace(problem, channels=channels, guess=guess)
 
 
 def check_plausible(samples: np.ndarray | None) -> None:

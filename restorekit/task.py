@@ -72,7 +72,11 @@ class Problem:
     Attributes:
         observation: y, the operator A and the noise level, for pictures (1, C, H, W).
         size: (H, W) of the restored picture.
-        guess: where the diffusion starts, (1, C, H, W) on [-1, 1]; A^+ y by default.
+        channels: C, 1 or 3; None: the photo's, or y's where it has more. The operator works on so
+            many, but that a prior of colour restores grey pictures as the mean of three channels.
+        guess: where the diffusion starts, (1, C, H, W) on [-1, 1]; A^+ y by default, which is
+            middle grey wherever nothing was measured. The prior takes for picture what it sees
+            through the noise of `Recipe.start`: fill holes plausibly, or start high.
         level: noise-to-signal ratio at the start, which replaces the recipe's.
         guess_is_state: the guess holds noise of that level already, as a noisy photo does; or
             the observation's noise, where that is a map of levels or has a covariance.
@@ -93,6 +97,7 @@ class Problem:
     finish: Callable[[Tensor], Tensor] | None = None
     notes: tuple[str, ...] = ()
     extras: Mapping[str, np.ndarray] = field(default_factory=dict)
+    channels: int | None = None
 
 
 PRESETS = ("scan", "phone", "web")  # kinds of picture that people bring
@@ -117,6 +122,10 @@ class Finding:
     suits: Collection[str] = PRESETS
 
 
+MODES = ("fidelity", "perceptual")
+GRIDS = ("uniform", "quadratic", "karras", "geometric")  # of noise levels; see `engine.sampler`
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a mode restores unless told otherwise. Names are looked up among the plugins.
@@ -126,7 +135,9 @@ class Recipe:
         sampler: the step function.
         steps: steps of the sampler.
         grid: how the noise levels are spaced: uniform, quadratic, karras or geometric.
-        start: noise-to-signal ratio of the first evaluation; None: the schedule's largest.
+        start: noise-to-signal ratio of the first evaluation; None: the schedule's largest. About
+            0.3 keeps most of the guess, and is for good ones: grey holes stay grey. From 5 on the
+            prior sees nothing of it, and fills holes by itself, in more steps.
         end: that of the last evaluation.
         travel: (length, repeats) of time travel, or None.
     """
@@ -233,7 +244,7 @@ class Result:
     """A restored photo as an array, and what it took.
 
     Attributes:
-        pixels: (H, W, C), of the input's type.
+        pixels: (H, W, C), of the input's type; C may be 3 where the input's is 1.
         alpha: (H, W), or None.
         nfe: network evaluations.
         seconds: for observing, sampling and finishing, without decoding or loading weights.

@@ -6,14 +6,17 @@ import sys
 
 import click
 
-from .. import __version__
+from .. import __version__, plugins
 from ..errors import RestorekitError
+from ..guard import reason
 from . import chains, diagnosis
 from .common import shown
 from .config import config
 from .help import Plain, show_help
+from .installed import list_plugins
+from .listing import methods, samplers
 from .priors import priors_group
-from .reports import evaluate, list_plugins
+from .reports import evaluate
 from .tasks import TaskCommands, task_command
 from .training import train
 from .trial import trial_command
@@ -60,6 +63,8 @@ for _command in (
     priors_group,
     config,
     list_plugins,
+    methods,
+    samplers,
     show_help,
 ):
     cli.add_command(_command)
@@ -83,12 +88,13 @@ def main(arguments: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("restorekit: interrupted", err=True)
         return 130
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if "--debug" in arguments:
             raise
-        message = " ".join(str(error).split())
+        message = reason(error)
         if not isinstance(error, RestorekitError):
-            message = f"internal error: {type(error).__name__}: {message}; see --debug"
+            whose = plugins.registry().blamed(error)
+            message = f"{whose or 'internal error: ' + message}; see --debug"
         click.echo(shown(f"restorekit: {message}"), err=True)
         return 1
     return code if isinstance(code, int) else 0

@@ -21,7 +21,8 @@ from .files import (
 from .help import Command
 from .preview import preview_options, previewed
 
-STEPS_OWN = ("method", "sampler", "steps", "prior")  # which differ from task to task
+# Which differ from task to task.
+STEPS_OWN = ("method", "sampler", "steps", "prior", "travel", "tuning")
 
 
 def run(chain: str, **values: Any) -> None:
@@ -29,7 +30,8 @@ def run(chain: str, **values: Any) -> None:
 
     CHAIN is text, as in 'dejpeg | denoise strength=0.8 | superres scale=2', or a TOML file with a
     table [[step]] for each: task = "denoise", and its options. An option is called as on the
-    task's own command line; mode, method, sampler, steps, prior and ensemble may be among them.
+    task's own command line; mode, method, sampler, steps, travel, with, prior and ensemble may be
+    among them.
     """
     from .. import chain_text
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import HOW_STRONG, MACHINE, MOST_STEPS, RESEARCH, NameOrPath, Option
+from ..options import HOW_STRONG, MACHINE, MOST_STEPS, RESEARCH, NameOrPath, Option, Travel
 from ..task import Task
 
 if TYPE_CHECKING:
@@ -58,18 +58,32 @@ def common_options(task: Task | None) -> list[click.Parameter]:
         Option(
             ["--method"],
             heading=RESEARCH,
-            help="How the photo conditions the prior: none, ddnm, diffpir, replace, pigdm, dps.",
+            help="How the photo conditions the prior; `restorekit methods` lists what there is.",
         ),
         Option(
             ["--sampler"],
             heading=RESEARCH,
-            help="Reverse step: ddpm, ddpm-large, ddim, ddim-eta1, dpmpp_2m, heun, hqs, snore.",
+            help="Reverse step; `restorekit samplers` lists what there is.",
         ),
         Option(
             ["--steps"],
             type=click.IntRange(1, MOST_STEPS),
             heading=RESEARCH,
             help="Steps of the sampler.",
+        ),
+        Option(
+            ["--travel"],
+            type=Travel(),
+            heading=RESEARCH,
+            help="Time travel: walk each stretch of LENGTH steps REPEATS times.",
+        ),
+        Option(
+            ["--with", "tuning"],
+            multiple=True,
+            metavar="NAME=VALUE",
+            heading=RESEARCH,
+            help="An option of the method, the sampler or the prior, as eta=0.5; again for more. "
+            "`restorekit methods` and `restorekit samplers` list them.",
         ),
         Option(
             ["--prior"],
@@ -146,7 +160,9 @@ def json_text(value: Any) -> str:
 def choices_from(values: dict[str, Any], mode: str) -> Choices:
     """Takes the common options out of a command's values."""
     from ..choices import Choices
+    from ..parameters import from_text
 
+    values["tuning"] = from_text(values["tuning"] or ())
     names = [field.name for field in dataclasses.fields(Choices) if field.name != "mode"]
     values.pop("debug")
     return Choices(mode=values.pop("mode") or mode, **{n: values.pop(n) for n in names})

@@ -25,7 +25,8 @@ from .help import Command
 if TYPE_CHECKING:
     from ..diagnosis import Diagnosis
 
-CHOSEN = ("method", "sampler", "steps", "prior")  # which differ from task to task
+# Which differ from task to task.
+CHOSEN = ("method", "sampler", "steps", "prior", "travel", "tuning")
 
 
 def what_to_mend() -> list[click.Option]:

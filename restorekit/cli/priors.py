@@ -12,6 +12,7 @@ from ..files import text, write_report
 from ..options import Option, always
 from .common import PATH, json_text, shown
 from .help import Group
+from .listing import options_of, show_options
 
 UNSOUND = 4
 
@@ -74,13 +75,18 @@ def priors_remove(name: str) -> None:
 @priors_group.command("show")
 @click.argument("name")
 def priors_show(name: str) -> None:
-    """What a prior is: its card, or what its weights file says."""
+    """What a prior is: its card, or what its weights file says; and the options --with sets."""
     from ..loading import find_prior
 
     prior = find_prior(name)
     cards = (file.with_suffix(".md") for file in prior.files)
     card = next((card for card in cards if card.exists()), None)
-    click.echo(text(card) if card else json_text(dict(prior.described)))
+    options = options_of(prior.load)
+    if card is None:
+        click.echo(json_text({**prior.described, "options": options}))
+        return
+    click.echo(text(card))
+    show_options(options)
 
 
 @priors_group.command("bits")

@@ -1,4 +1,4 @@
-"""Commands that restore nothing: scores of files, and which plugins there are."""
+"""`restorekit evaluate`: scores of files."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from pathlib import Path
 
 import click
 
-from .. import plugins
 from ..options import Option
 from .common import PATH, json_text
-from .help import PlainCommand
 
 
 @click.command("evaluate")
@@ -52,17 +50,3 @@ def evaluate(
         click.echo(json_text(report))
     else:
         click.echo(evaluation.as_csv(report) if as_csv else evaluation.as_table(report), nl=False)
-
-
-@click.command("plugins", cls=PlainCommand)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_plugins(as_json: bool) -> None:
-    """The installed plugins, what they offer, and which are broken."""
-    found = plugins.registry().plugins
-    if as_json:
-        click.echo(json_text([vars(p) for p in found]))
-        return
-    for p in found:
-        offers = ", ".join([*p.tasks, *(h.removeprefix("restorekit_") for h in p.hooks)])
-        state = f"BROKEN: {p.problem}" if p.problem else offers
-        click.echo(f"{p.name:16} {p.package} {p.version:10} {state}")

@@ -79,3 +79,6 @@ class TaskCommands(Group):
             return own
         task = plugins.registry().tasks.get(cmd_name)
         return None if task is None else self.make(task)
+
+    def hint(self) -> str:
+        return plugins.registry().hint

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from .covariance import Covariance, Uneven, covariance_of
+from .declared import MethodTraits, Range, marked, of_method
 from .denoiser import Denoiser, Prediction
 from .operators import LinearOperator, Mask
 from .schedule import Schedule, over
@@ -107,6 +109,7 @@ class Conditioned:
         return self.prior.variance(t)
 
 
+@marked(MethodTraits(keeps_state=True, conditions=False))
 def unconditional(prior: Denoiser, observation: Observation) -> Denoiser:
     """Ignores the observation: for denoising, where y is the state itself, and for generation.
 
@@ -115,22 +118,19 @@ def unconditional(prior: Denoiser, observation: Observation) -> Denoiser:
     return prior
 
 
-unconditional.keeps_state = True  # type: ignore[attr-defined] # y may be the state that it starts from
-
-
 def needed(method: Method, observation: Observation) -> Tensor | None:
     """(H, W) bool: the pixels of x_0 that a method asks its prior for; None if that is all.
 
-    Where a mask's known pixels have no noise, some methods give those back whatever the prior says
-    of them: these have the attribute `keeps_known`.
+    That is less for a method that keeps what a mask's known pixels say without noise.
     """
     a = observation.operator
     exact = isinstance(observation.sigma, float | int) and observation.sigma == 0
-    if not (exact and isinstance(a, Mask) and getattr(method, "keeps_known", False)):
+    if not (exact and isinstance(a, Mask) and of_method(method).keeps_known):
         return None
     return (a.known == 0).flatten(0, 1).any(0)
 
 
+@marked(MethodTraits(keeps_known=True))
 def ddnm(prior: Denoiser, observation: Observation) -> Denoiser:
     """x_0 - Sigma_t A^+ (A x_0 - y) (DDNM, Wang et al. 2023, eq. 13; DDNM+, eq. 17).
 
@@ -153,21 +153,28 @@ def ddnm(prior: Denoiser, observation: Observation) -> Denoiser:
     return Conditioned(prior, correct)
 
 
-def diffpir(prior: Denoiser, observation: Observation) -> Denoiser:
+@marked(MethodTraits(keeps_known=True))
+def diffpir(
+    prior: Denoiser, observation: Observation, *, weight: Annotated[float, Range(1e-3, 1e3)] = 1.0
+) -> Denoiser:
     """The prox argmin_x |A x - y|^2 + rho_t |x - x_0|^2 (DiffPIR, Zhu et al. 2023).
 
-    rho_t = sigma_y^2 / r_t^2, which for r_t = sigma_t / alpha_t is the paper's with lambda = 1.
+    rho_t = lambda sigma_y^2 / r_t^2, which for r_t = sigma_t / alpha_t is the paper's.
     For noise N(0, C) it is x_0 + r^2 A^T (r^2 A A^T + C)^-1 (y - A x_0).
+
+    Args:
+        weight: lambda, of the prior against a noisy measurement; more is smoother.
     """
     a, y = observation.operator, observation.y
 
     def correct(x_t: Tensor, t: Tensor, r2: float) -> Prediction:
         p = prior(x_t, t)
-        return Prediction(a.project(p.x_0, y, observation.rho(r2)), p.variance_fraction)
+        return Prediction(a.project(p.x_0, y, observation.rho(r2 / weight)), p.variance_fraction)
 
     return Conditioned(prior, correct)
 
 
+@marked(MethodTraits(keeps_known=True))
 def replace(prior: Denoiser, observation: Observation) -> Denoiser:
     """RePaint's known-region rule (Lugmayr et al. 2022, eq. 8): known pixels of x_0 are y's.
 
@@ -186,6 +193,7 @@ def replace(prior: Denoiser, observation: Observation) -> Denoiser:
     return Conditioned(prior, correct)
 
 
+@marked(MethodTraits(keeps_known=True))
 def mapped(prior: Denoiser, observation: Observation) -> Denoiser:
     """E[x_0 | x_t, y] itself: the prior is told how noisy each pixel is, and the known are not.
 
@@ -222,24 +230,29 @@ def mapped(prior: Denoiser, observation: Observation) -> Denoiser:
 
 
 def _guided(
-    prior: Denoiser, x_t: Tensor, t: Tensor, pull: Callable[[Tensor], Tensor]
+    prior: Denoiser, x_t: Tensor, t: Tensor, pull: Callable[[Tensor], Tensor], strength: float
 ) -> Prediction:
-    """x_0 + sigma_t^2 / alpha_t J^T pull(x_0), with J = d x_0 / d x_t (Tweedie's formula)."""
+    """x_0 + strength sigma_t^2 / alpha_t J^T pull(x_0), J = d x_0 / d x_t (Tweedie's formula)."""
     with torch.inference_mode(False), torch.enable_grad():
         x_t = x_t.detach().clone().requires_grad_()
         p = prior(x_t, t)
         (gradient,) = torch.autograd.grad(p.x_0, x_t, pull(p.x_0.detach()))
     alpha, sigma = prior.schedule(t)
-    x_0 = p.x_0.detach() + over(sigma**2 / alpha, x_t) * gradient
+    x_0 = p.x_0.detach() + over(strength * sigma**2 / alpha, x_t) * gradient
     fraction = p.variance_fraction
     return Prediction(x_0, None if fraction is None else fraction.detach())
 
 
-def pigdm(prior: Denoiser, observation: Observation) -> Denoiser:
+def pigdm(
+    prior: Denoiser, observation: Observation, *, strength: Annotated[float, Range(0, 100)] = 1.0
+) -> Denoiser:
     """Pseudo-inverse guidance (PiGDM, Song et al. 2023), with its noisy form.
 
     x_0 + sigma_t^2 / alpha_t J^T A^T (r_t^2 A A^T + sigma_y^2 I)^-1 (y - A x_0). Costs a backward
     pass. A^T (r^2 A A^T + s^2)^-1 d is prox(0, d, s^2 / r^2) / r^2, for any covariance too.
+
+    Args:
+        strength: of the guidance; the equation has 1.
     """
     a, y = observation.operator, observation.y
 
@@ -249,17 +262,22 @@ def pigdm(prior: Denoiser, observation: Observation) -> Denoiser:
         def pull(x_0: Tensor) -> Tensor:
             return a.project(torch.zeros_like(x_0), y - a(x_0), observation.rho(r2)) / r2
 
-        return _guided(prior, x_t, t, pull)
+        return _guided(prior, x_t, t, pull, strength)
 
     return Conditioned(prior, correct)
 
 
-def dps(prior: Denoiser, observation: Observation) -> Denoiser:
+def dps(
+    prior: Denoiser, observation: Observation, *, strength: Annotated[float, Range(0, 100)] = 1.0
+) -> Denoiser:
     """Diffusion posterior sampling (Chung et al. 2023, eq. 16): the gradient of |y - A x_0|^2.
 
     Needs A and A^T alone. The paper divides by a constant; here by the variance that y - A x_0
     really has, sigma_y^2 + |A|^2 r_t^2, which keeps the step stable without tuning. For a map of
     deviations that is one for each value of y. Coloured noise is refused.
+
+    Args:
+        strength: of the gradient; 1 divides it by that variance.
     """
     a, y = observation.operator, observation.y
     sigma = _deviations(observation, "dps")
@@ -273,7 +291,7 @@ def dps(prior: Denoiser, observation: Observation) -> Denoiser:
                 return a.adjoint(d / spread.clamp(min=1e-12))
             return a.adjoint(d) / max(spread, 1e-12)
 
-        return _guided(prior, x_t, t, pull)
+        return _guided(prior, x_t, t, pull, strength)
 
     return Conditioned(prior, correct)
 
@@ -293,9 +311,6 @@ def _deviations(observation: Observation, method: str) -> float | Tensor:
         )
     return sigma.to(observation.y) if isinstance(sigma, Tensor) else sigma
 
-
-for _method in (ddnm, diffpir, replace, mapped):
-    _method.keeps_known = True  # type: ignore[attr-defined] # see `needed`
 
 METHODS: dict[str, Method] = {
     "none": unconditional,

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .conditioning import Conditioned, Observation
 from .covariance import Covariance
+from .declared import MethodTraits, marked
 from .denoiser import Denoiser, Prediction
 from .operators import LinearOperator
 
@@ -212,6 +213,7 @@ def truncated_mean(m: Tensor, r: Tensor, low: Tensor, high: Tensor) -> Tensor:
     return m + r * torch.where(mirrored, -shift, shift)
 
 
+@marked(MethodTraits(keeps_state=True))  # y tells nothing that the state does not
 def quantised(prior: Denoiser, observation: Observation) -> Denoiser:
     """E[x_0 | x_t] drawn into the cells: the mean of a normal law about it, truncated to them.
 
@@ -230,6 +232,3 @@ def quantised(prior: Denoiser, observation: Observation) -> Denoiser:
         return Prediction(a.mean_within(p.x_0, math.sqrt(r2)), p.variance_fraction)
 
     return Conditioned(prior, correct)
-
-
-quantised.keeps_state = True  # type: ignore[attr-defined] # y tells nothing that the state does not

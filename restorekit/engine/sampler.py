@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from .declared import Range, StepTraits, marked
 from .denoiser import Denoiser, Prediction
 from .noise import Noise
 from .schedule import Schedule, over
@@ -87,60 +90,66 @@ def _eps(schedule: Schedule, x_t: Tensor, x_0: Tensor, t: Tensor) -> Tensor:
     return (x_t - over(alpha, x_t) * x_0) / over(sigma, x_t)
 
 
-def ancestral(fixed: str = "small") -> Step:
+def ancestral(
+    denoiser: Denoiser,
+    x_t: Tensor,
+    t: Tensor,
+    s: Tensor,
+    noise: Noise,
+    previous: Previous | None,
+    *,
+    large: bool = False,
+) -> tuple[Tensor, Prediction]:
     """DDPM's reverse step p(x_s | x_t) = N(mu_theta, sigma_theta^2) (eq. 7, algorithm 2).
 
     The variance is the learned one where the network learned it (improved DDPM eq. 15), else
-    beta~ ("small") or beta ("large").
+    beta~ or beta.
+
+    Args:
+        large: take beta, the larger of the two, where no variance was learned.
     """
-    index = {"large": 0, "small": 1}[fixed]
-
-    def step(
-        denoiser: Denoiser,
-        x_t: Tensor,
-        t: Tensor,
-        s: Tensor,
-        noise: Noise,
-        previous: Previous | None,
-    ) -> tuple[Tensor, Prediction]:
-        schedule = denoiser.schedule
-        p = denoiser(x_t, t)
-        mean = schedule.posterior(x_t, p.x_0, s, t).mean
-        if p.variance_fraction is not None:
-            deviation = (schedule.log_variance(p.variance_fraction, s, t) / 2).exp()
-        else:
-            deviation = over(schedule.reverse_variances(s, t)[index].sqrt(), x_t)
-        return mean + deviation * noise.like(x_t), p
-
-    return step
+    schedule = denoiser.schedule
+    p = denoiser(x_t, t)
+    mean = schedule.posterior(x_t, p.x_0, s, t).mean
+    if p.variance_fraction is not None:
+        deviation = (schedule.log_variance(p.variance_fraction, s, t) / 2).exp()
+    else:
+        upper, lower = schedule.reverse_variances(s, t)
+        deviation = over((upper if large else lower).sqrt(), x_t)
+    return mean + deviation * noise.like(x_t), p
 
 
-def ddim(eta: float = 0.0) -> Step:
-    """The implicit step (DDIM eq. 12): deterministic for eta = 0, ancestral for eta = 1."""
+def ddim(
+    denoiser: Denoiser,
+    x_t: Tensor,
+    t: Tensor,
+    s: Tensor,
+    noise: Noise,
+    previous: Previous | None,
+    *,
+    eta: Annotated[float, Range(0, 1)] = 0.0,
+    zeta: Annotated[float, Range(0, 1)] = 0.0,
+) -> tuple[Tensor, Prediction]:
+    """The implicit step (DDIM eq. 12): deterministic for eta = 0, ancestral for eta = 1.
 
-    def step(
-        denoiser: Denoiser,
-        x_t: Tensor,
-        t: Tensor,
-        s: Tensor,
-        noise: Noise,
-        previous: Previous | None,
-    ) -> tuple[Tensor, Prediction]:
-        schedule = denoiser.schedule
-        p = denoiser(x_t, t)
-        alpha, sigma = schedule(s)
-        if sigma == 0:  # the clean end: nothing of x_t goes on
-            return p.x_0, p
-        eps = _eps(schedule, x_t, p.x_0, t)
-        beta = -torch.expm1(schedule.log_abar_at(t) - schedule.log_abar_at(s))
-        spread = eta**2 * beta * sigma**2 / schedule(t)[1] ** 2  # eq. 16, squared
-        rest = (sigma**2 - spread).clamp(min=0).sqrt()
-        x_s = over(alpha, x_t) * p.x_0 + over(rest, x_t) * eps
-        if eta:
-            x_s = x_s + over(spread.sqrt(), x_t) * noise.like(x_t)
-        return x_s, p
-
-    return step
+    Args:
+        eta: how much of the ancestral step's noise is drawn anew.
+        zeta: the share of the remaining noise's variance that is drawn anew (DiffPIR algorithm 1).
+    """
+    schedule = denoiser.schedule
+    p = denoiser(x_t, t)
+    alpha, sigma = schedule(s)
+    if sigma == 0:  # the clean end: nothing of x_t goes on
+        return p.x_0, p
+    eps = _eps(schedule, x_t, p.x_0, t)
+    beta = -torch.expm1(schedule.log_abar_at(t) - schedule.log_abar_at(s))
+    spread = eta**2 * beta * sigma**2 / schedule(t)[1] ** 2  # eq. 16, squared
+    spread = spread + zeta * (sigma**2 - spread)
+    rest = (sigma**2 - spread).clamp(min=0).sqrt()
+    x_s = over(alpha, x_t) * p.x_0 + over(rest, x_t) * eps
+    if eta or zeta:
+        x_s = x_s + over(spread.sqrt(), x_t) * noise.like(x_t)
+    return x_s, p
 
 
 def dpmpp_2m(
@@ -161,6 +170,7 @@ def dpmpp_2m(
     return decay * x_t - over(alpha_s * torch.expm1(-h), x_t) * x_0, p
 
 
+@marked(StepTraits(evaluations=2))
 def heun(
     denoiser: Denoiser, x_t: Tensor, t: Tensor, s: Tensor, noise: Noise, previous: Previous | None
 ) -> tuple[Tensor, Prediction]:
@@ -182,6 +192,7 @@ def heun(
     return alpha_s * moved, p
 
 
+@marked(StepTraits(noiseless=True))
 def hqs(
     denoiser: Denoiser, x_t: Tensor, t: Tensor, s: Tensor, noise: Noise, previous: Previous | None
 ) -> tuple[Tensor, Prediction]:
@@ -195,50 +206,46 @@ def hqs(
     return over(denoiser.schedule(s)[0], x_t) * p.x_0, p
 
 
-def snore(momentum: float = 0.8) -> Step:
+@marked(StepTraits(noiseless=True, turning=True, evaluations=2))
+def snore(
+    denoiser: Denoiser,
+    x_t: Tensor,
+    t: Tensor,
+    s: Tensor,
+    noise: Noise,
+    previous: Previous | None,
+    *,
+    momentum: Annotated[float, Range(0, 1)] = 0.8,
+) -> tuple[Tensor, Prediction]:
     """Stochastic denoising regularisation (SNORE, Renaud et al. 2024): hqs that noises first.
 
     The state is alpha_t x without noise, as in `hqs`, but the denoiser is asked at alpha_t x +- a
     fresh sigma_t eps and the two answers are averaged. So it only ever sees what it was trained
     on (asked about pictures less noisy than it is told, a network may answer anything), and the
-    noise cancels to first order. Momentum carries each change of x_0 on, which saves steps.
+    noise cancels to first order.
+
+    Args:
+        momentum: how much of each change of x_0 is carried on, which saves steps.
     """
-
-    def step(
-        denoiser: Denoiser,
-        x_t: Tensor,
-        t: Tensor,
-        s: Tensor,
-        noise: Noise,
-        previous: Previous | None,
-    ) -> tuple[Tensor, Prediction]:
-        schedule = denoiser.schedule
-        eps = over(schedule(t)[1], x_t) * noise.like(x_t)
-        x_0 = (denoiser(x_t + eps, t).x_0 + denoiser(x_t - eps, t).x_0) / 2
-        ahead = x_0
-        if previous is not None:
-            ahead = x_0 + momentum * (x_0 - previous.prediction.x_0)
-        return over(schedule(s)[0], x_t) * ahead, Prediction(x_0)
-
-    return step
+    schedule = denoiser.schedule
+    eps = over(schedule(t)[1], x_t) * noise.like(x_t)
+    x_0 = (denoiser(x_t + eps, t).x_0 + denoiser(x_t - eps, t).x_0) / 2
+    ahead = x_0
+    if previous is not None:
+        ahead = x_0 + momentum * (x_0 - previous.prediction.x_0)
+    return over(schedule(s)[0], x_t) * ahead, Prediction(x_0)
 
 
 STEPS: dict[str, Step] = {
-    "ddpm": ancestral(),
-    "ddpm-large": ancestral("large"),
-    "ddim": ddim(),
-    "ddim-eta1": ddim(1.0),
+    "ddpm": ancestral,
+    "ddpm-large": functools.partial(ancestral, large=True),
+    "ddim": ddim,
+    "ddim-eta1": functools.partial(ddim, eta=1.0),
     "dpmpp_2m": dpmpp_2m,
     "heun": heun,
     "hqs": hqs,
-    "snore": snore(),
+    "snore": snore,
 }
-# Those whose state is alpha_t x_0, without noise, to start with as later on.
-NOISELESS = frozenset({STEPS["hqs"], STEPS["snore"]})
-# Those that may ask about another turn of the picture each time (see `symmetry.Turning`). hqs must
-# not: what a network makes of the turned errors of the step before adds up, since no noise hides
-# them.
-TURNING = frozenset({STEPS["snore"]})
 
 Grid = Callable[[Schedule, float, float, int], Tensor]
 

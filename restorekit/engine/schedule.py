@@ -84,7 +84,7 @@ class Schedule:
 
     def snr(self, t: Tensor | float) -> Tensor:
         """Signal to noise ratio alpha_t^2 / sigma_t^2 (infinite where there is no noise)."""
-        return 1 / torch.expm1(-self.log_abar_at(t))
+        return 1 / torch.expm1(-self.log_abar_at(t)).abs()  # as -0.0 would give -infinity
 
     def time_for(self, noise_to_signal: Tensor | float) -> Tensor:
         """The time at which sigma_t / alpha_t is the given ratio: inverse of `noise_to_signal`.

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .. import images
+from .. import images, plugins
 from ..engine.sampler import Progress
 from ..errors import RestorekitError
+from ..guard import reason
 from ..task import Result
 from .plan import Job
 
@@ -250,8 +251,8 @@ def attempt(stage: Callable[..., Any], job: Job, *more: Any) -> Any:
 
 
 def _internal(job: Job, error: Exception) -> Outcome:
-    what = " ".join(f"{type(error).__name__}: {error}".split())
-    return Outcome(job, failure=f"{job.name}: internal error: {what}", error=error)
+    what = plugins.registry().blamed(error) or f"internal error: {reason(error)}"
+    return Outcome(job, failure=f"{job.name}: {what}", error=error)
 
 
 def pictures_of(

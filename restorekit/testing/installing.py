@@ -1,0 +1,40 @@
+"""A plugin that is there for a test alone."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from unittest import mock
+
+from .. import plugins
+
+
+@contextlib.contextmanager
+def installed(*modules: ModuleType) -> Iterator[plugins.Registry]:
+    """Plugins that are installed while the block runs, beside those of the environment.
+
+    As a fixture of pytest:
+
+        @pytest.fixture(autouse=True)
+        def mine():
+            with installed(my_package):
+                yield
+
+    Args:
+        modules: with hooks, as entry points name them.
+
+    Raises:
+        AssertionError: if one of them is broken; the message says why.
+    """
+    names = {module.__name__: module for module in modules}
+    mine = [EntryPoint(name, name, plugins.GROUP) for name in names]
+    with mock.patch.dict(sys.modules, names):
+        found = plugins.Registry([*entry_points(group=plugins.GROUP), *mine])
+        for plugin in found.plugins:
+            if plugin.name in names:
+                assert not plugin.problem, f"plugin {plugin.name}: {plugin.problem}"
+        with mock.patch.object(plugins, "registry", lambda: found):
+            yield found
