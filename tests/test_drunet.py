@@ -12,9 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from restorekit import RestorekitError, images
+from restorekit import RestorekitError, images, plugins
+from restorekit.choices import Choices
 from restorekit.engine.tiling import Tiled
 from restorekit.loading import find_prior, load_prior
+from restorekit.restorer import Restorer
+from restorekit.task import resolve
 
 from .commands import run, save
 
@@ -161,9 +164,17 @@ def test_a_restoration_and_a_folder_that_goes_on(capsys: pytest.CaptureFixture[s
 
 def test_a_level_that_is_exact_is_asked_about_once(tmp_path: Path) -> None:
     """By the prior's own option; else some noise is added, as it was not trained for less."""
-    saved(tmp_path / "small.pth", *SMALL)
-    found = find_prior(str(tmp_path / "small.pth"))
-    assert [load_prior(found, CPU, "float32", {"exact": e}).bound for e in (False, True)] == [0, 1]
+    state = saved(tmp_path / "small.pth", *SMALL)
+    noisy = torch.rand(1, 3, 40, 48, generator=torch.Generator().manual_seed(3))
+    pixels = noisy[0].permute(1, 2, 0).numpy()
+    task, nfe = plugins.registry().task("denoise"), []
+    for given in ({}, {"exact": "true"}):
+        restorer = Restorer(task, Choices(prior=str(tmp_path / "small.pth"), tuning=given))
+        result = restorer(pixels, **resolve(task, {"sigma": 0.1}))
+        nfe.append(result.nfe)
+    expected = reference(state, noisy, 0.1).clamp(0, 1)[0].permute(1, 2, 0)
+    np.testing.assert_allclose(result.pixels, expected, atol=1e-5)
+    assert nfe == [2, 1]
 
 
 class Code:
