@@ -78,9 +78,8 @@ def _has_bfloat16(device: torch.device) -> bool:
     return found
 
 
-def offered_priors() -> dict[str, Any]:
-    """All priors by name, the plugins' and those that the user has imported: what their plugin
-    gives, a path or a `Prior`, if it gives what it should."""
+def offered_priors() -> dict[str, Path | Prior]:
+    """All priors by name, the plugins' and those that the user has imported."""
     return imported() | plugins.registry().offered("prior")
 
 
@@ -96,11 +95,7 @@ def find_prior(given: str | Prior) -> Prior:
     offered = offered_priors()
     if given in offered:
         found = offered[given]
-        if isinstance(found, Prior | Path):
-            return found if isinstance(found, Prior) else prior_at(found)
-        raise RestorekitError(
-            f"prior {given!r} is broken: its plugin gives {found!r}, neither a path nor a Prior"
-        )
+        return found if isinstance(found, Prior) else prior_at(found)
     if not given:
         raise RestorekitError("the prior's name is empty; leave --prior out for the default")
     path = Path(given)

@@ -128,7 +128,6 @@ def test_a_folder_that_cannot_be_copied_leaves_nothing(
 
 
 def test_what_is_unusable_is_listed_with_its_reason(
-    data: Path,
     here: Path,
     install: Install,
     capsys: pytest.CaptureFixture[str],
@@ -137,12 +136,10 @@ def test_what_is_unusable_is_listed_with_its_reason(
     (here / "torn.safetensors").write_bytes(b"torn")
     offered = {"torn": here / "torn.safetensors", "lost": here / "lost.pth"}
     install(theirs=plugin(**offered, fine=priors.from_denoiser(shrinking)), wrong=plugin(wrong=3))
-    assert run("priors list") == 0
-    out, err = capsys.readouterr()
-    lines = {line.split()[0]: line for line in out.splitlines()}
+    lines = listed(capsys)
     assert "unusable" in lines["torn"] and "not a safetensors file" in lines["torn"]
     assert lines["lost"].split()[1] == "missing" and "in memory" in lines["fine"]
-    assert err == "" and "neither a pathlib.Path nor a Prior" in caplog.text
+    assert "'wrong' is 3, neither a pathlib.Path nor a Prior" in caplog.text
     assert " 9.3 MB " in lines["photo"]
     assert run("priors show wrong") == 1 and run("priors show fine") == 0
     assert '"name": "shrinking"' in capsys.readouterr().out

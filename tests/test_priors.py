@@ -55,11 +55,7 @@ def test_the_first_plugin_that_knows_a_path_opens_it(
     for path in (mine, torn, other):
         path.touch()
     found = find_prior(str(mine))
-    assert (
-        found.name == "theirs"
-        and "plugin ? ?: cannot open" in caplog.text
-        and "SystemExit" in caplog.text
-    )
+    assert found.name == "theirs" and "cannot open" in caplog.text and "SystemExit" in caplog.text
     assert find_prior(str(mine)) is found and find_prior(found) is found
     assert load_prior(found, CPU, "float32") is load_prior(found, CPU, "float32")
     assert find_prior(str(tmp_path)).name == "theirs"

@@ -1,8 +1,9 @@
-"""Priors: where shipped weights lie, how weights become a denoiser, and how they are written.
+"""Priors: what they are before loading, and our own: where those lie, how their weights become a
+denoiser, and how they are written.
 
-A prior is one safetensors file. Its metadata holds, under the key "restorekit", a JSON object:
-the network's settings, schedule, parametrisation and sigma_data, and what a reader of the card
-wants to know.
+A prior of our own is one safetensors file. Its metadata holds, under the key "restorekit", a JSON
+object: the network's settings, schedule, parametrisation and sigma_data, and what a reader of the
+card wants to know.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ..files import write
 from .bridge import from_denoiser
 from .own import imported
 from .prior import Prior
-from .weights import KEY, REMEDY, check_finite, check_shapes, headed
+from .weights import KEY, OF_RUN, REMEDY, check_finite, check_shapes, headed
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +39,7 @@ __all__ = [
 ]
 
 SHIPPED = Path(__file__).parent
-WEIGHTS, OF_RUN = ".safetensors", "prior.safetensors"
+WEIGHTS = ".safetensors"
 
 
 def shipped() -> dict[str, Path]:

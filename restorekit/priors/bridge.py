@@ -32,6 +32,7 @@ def from_denoiser(
     window: int = 256,
     turned: bool = False,
     bound: bool = False,
+    bytes_per_pixel: int = 1024,
 ) -> Prior:
     """A prior of any function that takes noise out of pictures, as most libraries have them.
 
@@ -55,6 +56,7 @@ def from_denoiser(
         turned: whether it was trained on pictures in quarter turns too, besides mirrored ones.
         bound: whether sigma may be an upper bound of the noise, as for one that finds out the
             level by itself.
+        bytes_per_pixel: memory that an evaluation takes, at its peak: how large tiles may be.
 
     Raises:
         RestorekitError: for channels, levels or a halo that can be none.
@@ -77,8 +79,18 @@ def from_denoiser(
             window=window,
             turned=turned,
             bound=bound,
+            bytes_per_pixel=bytes_per_pixel,
         )
 
     heard = None if levels is None else (least, most)
-    described = {"name": name, "levels": levels, "halo": halo, "channels": channels}
+    described = {
+        "name": name,
+        "levels": levels,
+        "halo": halo,
+        "channels": channels,
+        "multiple": multiple,
+        "window": window,
+        "turned": turned,
+        "bound": bound,
+    }
     return Prior(name, tuple(map(Path, files)), channels, heard, halo, described, load)

@@ -29,7 +29,7 @@ class FunctionDenoiser:
         heard: the least and the largest noise-to-signal ratio that it was trained at.
         multiple: sides of the pictures are padded to a multiple of this.
         precision: of its layers, by autocast.
-        window, turned, bound, channels: as `engine.traits.Traits` has them.
+        window, turned, bound, bytes_per_pixel: as `engine.traits.Traits` has them.
     """
 
     def __init__(
@@ -42,10 +42,12 @@ class FunctionDenoiser:
         window: int,
         turned: bool,
         bound: bool,
+        bytes_per_pixel: int,
     ) -> None:
         self.f, self.schedule, self.heard = f, schedule, heard
         self.multiple, self.precision = multiple, precision
         self.window, self.turned, self.bound = window, turned, bound
+        self.bytes_per_pixel = bytes_per_pixel
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
         if t.ndim == 4:

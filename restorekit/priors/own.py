@@ -15,6 +15,7 @@ from pathlib import Path
 from .. import files
 from ..errors import RestorekitError
 from .prior import Prior
+from .weights import OF_RUN
 
 VARIABLE = "RESTOREKIT_DATA"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -61,7 +62,7 @@ def keep(prior: Prior, path: Path, name: str, replace: bool = False) -> Path:
     if old is not None and not replace:
         raise RestorekitError(f"{old}: exists; use --overwrite, or another name")
     files.make_folder(here)
-    source = prior.files[0] if len(prior.files) == 1 else path
+    source = path / OF_RUN if prior.files == (path / OF_RUN,) else path
     if source.is_dir():
         target = here / name
         _copy_folder(source, target)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..engine.unet_config import UNetConfig
 
 KEY = "restorekit"
+OF_RUN = "prior.safetensors"  # what a training run leaves in its folder
 REMEDY = "priors are .safetensors files written by `restorekit train`"
 LARGEST_HEADER = 16 << 20  # bytes
 MOST_PARAMETERS = 500_000_000  # 2 GB as float32
@@ -122,9 +123,14 @@ def check_shapes(shapes: Mapping[str, Shape], config: UNetConfig) -> None:
     if sum(config.blocks_per_level) > len(shapes):
         raise ValueError("fewer tensors than the network has blocks")
     with torch.device("meta"):
-        wanted = {name: tuple(t.shape) for name, t in UNet(config).state_dict().items()}
+        check_same(shapes, UNet(config).state_dict())
+
+
+def check_same(shapes: Mapping[str, Shape], wanted: Mapping[str, torch.Tensor]) -> None:
+    """Raises ValueError unless names and shapes are just those of a network's own tensors."""
     for name in sorted(wanted.keys() | shapes.keys()):
-        mine, theirs = shapes.get(name), wanted.get(name)
+        mine = shapes.get(name)
+        theirs = tuple(wanted[name].shape) if name in wanted else None
         if mine != theirs:
             raise ValueError(f"tensor {name[:100]!r} is {mine}, and {theirs} in its network")
 
