@@ -44,7 +44,7 @@ RESTORING = words(
     "--no-provenance --max-megapixels --include --exclude --format --shard --dry-run "
     "--retry-failed --verify --engine --workers --report --samples"
 )
-TRYING = words("--luma --rgb --crop-border --json --save")
+TRYING = words("--luma --rgb --crop-border --metrics --json --save")
 # What Python's functions call their own arguments, which options are beside.
 ARGUMENTS = words(
     "alpha clean expected folder image inputs json_file name options overwrite picture pixels "
