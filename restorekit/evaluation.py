@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,9 +159,14 @@ def as_table(report: dict[str, Any]) -> str:
     lines = [" " * first + "".join(f"{n:>{w}}" for n, w in widths.items())]
     for row in [*report["images"], {"name": "mean", **report["mean"]}]:
         lines.append(
-            f"{row['name']:{first}}" + "".join(f"{row[n]:>{w}.4f}" for n, w in widths.items())
+            f"{row['name']:{first}}" + "".join(f"{cell(row[n]):>{w}}" for n, w in widths.items())
         )
     return "\n".join(lines) + "\n"
+
+
+def cell(number: float) -> str:
+    """A score as the table has it; a dash, where a metric failed."""
+    return "-" if math.isnan(number) else f"{number:.4f}"
 
 
 def as_csv(report: dict[str, Any]) -> str:

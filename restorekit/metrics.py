@@ -17,6 +17,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from .engine.declared import declared
 from .errors import RestorekitError
+from .guard import reason
 from .units import peak_of
 
 log = logging.getLogger(__name__)
@@ -173,8 +174,8 @@ def _number(name: str, metric: Metric, a: np.ndarray, b: np.ndarray | None) -> f
         return float(applied(metric, a, b, 255.0))
     except RestorekitError:
         raise
-    except Exception as error:
-        _tell(f"metric {name}: no number, {type(error).__name__}: {error}")
+    except (Exception, SystemExit) as error:
+        _tell(f"metric {name}: no number, {reason(error)}")
         return float("nan")
 
 

@@ -60,7 +60,8 @@ class Plugin:
 
     def __str__(self) -> str:
         """As messages name it."""
-        return f"plugin {self.package} {self.version}"
+        known = self.package != Package().name
+        return f"plugin {self.package} {self.version}" if known else f"plugin {self.name}"
 
     @property
     def ours(self) -> bool:
@@ -222,6 +223,10 @@ class Registry:
             f"{path}: not a prior of any kind known here; {REMEDY}, or what a plugin opens"
         )
 
+    def owner(self, kind: str, name: str) -> Plugin | None:
+        """Whose it is, of what has been asked for."""
+        return next((p for p in self.plugins if name in p.offers.get(kind, {})), None)
+
     def task(self, name: str) -> Task:
         """A task by its name. Raises RestorekitError if no plugin offers it."""
         if name not in self.tasks:
@@ -255,8 +260,8 @@ class Registry:
 
     def version_of(self, task: str) -> str:
         """The package that a task comes from, and its version."""
-        found = (p for p in self.plugins if task in p.offers.get("task", {}))
-        return next((f"{p.package} {p.version}" for p in found), "")
+        found = self.owner("task", task)
+        return f"{found.package} {found.version}" if found else ""
 
     def blamed(self, error: BaseException) -> str:
         """Which plugin's code failed, and how; empty where none but our own was running."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ..options import Option
-from .common import METRICS, PATH, json_text
+from .common import METRICS, PATH, check_whole, json_text
 
 
 @click.command("evaluate")
@@ -60,3 +60,4 @@ def evaluate(
         click.echo(json_text(report))
     else:
         click.echo(evaluation.as_csv(report) if as_csv else evaluation.as_table(report), nl=False)
+    check_whole(report["mean"])

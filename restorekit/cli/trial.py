@@ -13,7 +13,7 @@ from ..errors import RestorekitError
 from ..files import guarded, write_report
 from ..options import FILES, Option, always
 from ..task import Task
-from .common import FLAG, METRICS, PATH, choices_from, common_options, json_text
+from .common import FLAG, METRICS, PATH, check_whole, choices_from, common_options, json_text
 from .help import Command
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ def trial_command(task: Task) -> click.Command:
             show("mean", mean, mean["seconds_per_megapixel"])
             click.echo("*: the better of the two, restored or baseline")
             click.echo(f"network evaluations (NFE) per photo: {report['nfe']}")
+        check_whole(mean)
 
     return Command(
         task.name, own=params, callback=command, help=f"Try on clean photos: {task.summary}"
