@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import HOW_STRONG, MACHINE, MOST_STEPS, RESEARCH, NameOrPath, Option, Travel
+from ..options import (
+    HOW_STRONG,
+    MACHINE,
+    MOST_STEPS,
+    RESEARCH,
+    NameOrPath,
+    Option,
+    Travel,
+    always,
+)
 from ..task import Task
 
 if TYPE_CHECKING:
@@ -132,6 +141,20 @@ def common_options(task: Task | None) -> list[click.Parameter]:
         ),
         debug_option(),
     ]
+
+
+def html(what: str) -> dict[str, Any]:
+    """Of an option --html, for a page besides; an earlier page of ours gives way to it.
+
+    Args:
+        what: the page shows, in words.
+    """
+    return {
+        "type": PATH,
+        "metavar": "PAGE.html",
+        "risky": always,
+        "help": f"Also write a page that shows {what}, and opens offline (restorekit[report]).",
+    }
 
 
 def debug_option() -> Option:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from ..files import guarded
 from ..options import Option
-from .common import PATH, json_text
+from .common import PATH, html, json_text
 
 
 @click.command("evaluate")
@@ -24,6 +25,7 @@ from .common import PATH, json_text
 @click.option("--crop-border", type=click.IntRange(0), default=0, help="Pixels not scored.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option("--html", "page", cls=Option, **html("every photo beside its reference"))
 @click.option("--debug", cls=Option, once=True, is_flag=True, help="Show tracebacks.")
 def evaluate(
     restored: Path,
@@ -33,6 +35,7 @@ def evaluate(
     crop_border: int,
     as_json: bool,
     as_csv: bool,
+    page: Path | None,
     debug: bool,
 ) -> None:
     """PSNR and SSIM of a restored photo, or of a folder's, matched to references by name."""
@@ -45,7 +48,17 @@ def evaluate(
     else:
         assert reference is not None
         matched = evaluation.pairs(restored, reference)
+    if page is not None:
+        from ..report import check_page
+
+        check_page(page, again=True)
     report = evaluation.evaluate(matched, luma=luma, crop_border=crop_border)
+    if page is not None:
+        from ..report import evaluated, save_page
+
+        how = {"luma": luma, "crop border": crop_border}
+        with guarded(path for _, *paths in matched for path in paths if path):
+            save_page(page, evaluated(report, matched, how), again=True)
     if as_json:
         click.echo(json_text(report))
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,8 +12,11 @@ from ..errors import RestorekitError
 from ..files import guarded, write_report
 from ..options import FILES, Option, always
 from ..task import Task
-from .common import FLAG, PATH, choices_from, common_options, json_text
+from .common import FLAG, PATH, choices_from, common_options, html, json_text
 from .help import Command
+
+if TYPE_CHECKING:
+    from ..report import Trials
 
 
 def trial_command(task: Task) -> click.Command:
@@ -40,10 +43,13 @@ def trial_command(task: Task) -> click.Command:
             risky=always,
             help="Write all pictures into this folder.",
         ),
+        Option(
+            ["--html", "page"], **html("each photo degraded, restored and clean"), heading=FILES
+        ),
         Option(["--quiet"], **FLAG, heading=FILES, help="Print errors only."),
     ]
 
-    def command(folder: Path, json_file: Path | None, **values: Any) -> None:
+    def command(folder: Path, json_file: Path | None, page: Path | None, **values: Any) -> None:
         from ..benchmark import benchmark
         from ..restorer import Restorer
 
@@ -51,6 +57,7 @@ def trial_command(task: Task) -> click.Command:
             raise RestorekitError(f"{folder}: not a folder; give a folder of clean photos")
         if json_file is not None and not json_file.absolute().parent.is_dir():
             raise RestorekitError(f"{json_file}: its folder does not exist; make it first")
+        trials = None if page is None else trials_for(page, folder, values["save"])
         extra = {n: values.pop(n) for n in ("luma", "crop_border", "save")}
         quiet = values.pop("quiet")
         choices = choices_from(values, "fidelity")
@@ -71,9 +78,20 @@ def trial_command(task: Task) -> click.Command:
             click.echo(f"{'':24}{heads}{'s/MP':>9}")
         read = [path for path in folder.rglob("*") if path.is_file()]
         with guarded([*read, *restorer.prior_found.files]):
-            report = benchmark(restorer, folder, values, each=None if quiet else each, **extra)
+            report = benchmark(
+                restorer,
+                folder,
+                values,
+                each=None if quiet else each,
+                gather=trials,
+                **extra,
+            )
             if json_file is not None:
                 write_report(json_file, json_text(report) + "\n")
+            if page is not None and trials is not None:
+                from ..report import save_page, tried
+
+                save_page(page, tried(report, trials), again=True)
         mean = report["mean"]
         if not quiet:
             show("mean", mean, mean["seconds_per_megapixel"])
@@ -82,3 +100,11 @@ def trial_command(task: Task) -> click.Command:
     return Command(
         task.name, own=params, callback=command, help=f"Try on clean photos: {task.summary}"
     )
+
+
+def trials_for(page: Path, folder: Path, saved: Path | None) -> Trials:
+    """What gathers a page. Raises RestorekitError where it cannot be written."""
+    from .. import images, report
+
+    report.check_page(page, again=True)
+    return report.Trials(len(images.below(folder)), saved)
