@@ -5,21 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import (
-    HOW_STRONG,
-    MACHINE,
-    MOST_STEPS,
-    RESEARCH,
-    NameOrPath,
-    Option,
-    Travel,
-    always,
-)
+from .. import plugins
+from ..options import HOW_STRONG, MACHINE, MOST_STEPS, RESEARCH, NameOrPath, Option, Travel
 from ..task import Task
 
 if TYPE_CHECKING:
@@ -37,6 +30,7 @@ class FilePath(click.Path):
 
 PATH = FilePath(path_type=Path)
 FLAG: dict[str, Any] = {"is_flag": True}
+SOME_FAILED = 3
 
 
 class Tile(click.ParamType):  # type: ignore[type-arg]
@@ -143,18 +137,20 @@ def common_options(task: Task | None) -> list[click.Parameter]:
     ]
 
 
-def html(what: str) -> dict[str, Any]:
-    """Of an option --html, for a page besides; an earlier page of ours gives way to it.
+class Names(click.ParamType):  # type: ignore[type-arg]
+    """Names, with commas between them."""
 
-    Args:
-        what: the page shows, in words.
-    """
-    return {
-        "type": PATH,
-        "metavar": "PAGE.html",
-        "risky": always,
-        "help": f"Also write a page that shows {what}, and opens offline (restorekit[report]).",
-    }
+    name = "NAME,..."
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> list[str]:
+        return value if isinstance(value, list) else [n.strip() for n in value.split(",")]
+
+
+METRICS: dict[str, Any] = {
+    "type": Names(),
+    "help": "Which to compute; `restorekit plugins` lists what there is. By default all but those "
+    "that take long.",
+}
 
 
 def debug_option() -> Option:
@@ -165,6 +161,18 @@ def shown(text: object) -> str:
     """Text for a terminal, in which a file's name cannot hide control sequences."""
     plain = click.format_filename(str(text))
     return "".join(c if c.isprintable() or c == " " else f"\\x{ord(c):02x}" for c in plain)
+
+
+def check_whole(means: Mapping[str, float]) -> None:
+    """Ends with exit code 3 where a metric has no number for a photo, and names whose it is."""
+    lost = False
+    for name, mean in means.items():
+        owner = plugins.registry().owner("metric", name)
+        if owner is not None and math.isnan(mean):
+            click.echo(f"metric {name} of {owner} has no number for a photo", err=True)
+            lost = True
+    if lost:
+        raise click.exceptions.Exit(SOME_FAILED)
 
 
 def json_text(value: Any) -> str:

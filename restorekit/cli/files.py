@@ -15,14 +15,12 @@ from .. import files
 from ..errors import RestorekitError
 from ..options import MOST_SAMPLES, RESEARCH, Number, Option, always
 from ..progress import Bar, FolderBar, on_terminal
-from .common import FLAG, PATH, html, shown
+from .common import FLAG, PATH, SOME_FAILED, shown
+from .pages import html, page_of
 from .tally import Tally
 
 if TYPE_CHECKING:
-    from ..folder import Engine, Job, Manifest, Plan, Spec, Workshop
-    from ..report import RunPage
-
-SOME_FAILED = 3
+    from ..folder import Engine, Job, Spec
 
 
 class Shard(click.ParamType):  # type: ignore[type-arg]
@@ -243,7 +241,13 @@ def restore_files(
         )
         gathered = None
         if page is not None and not dry_run:
-            gathered = page_of(page, spec, shop, output, plan, selection.shard, manifest)
+            gathered = page_of(
+                of_shard(page, selection.shard),
+                f"{spec.name}: {output}",
+                shop,
+                len(plan.jobs),
+                manifest,
+            )
         jobs = [j for j in plan.jobs if not retry_failed or (manifest and manifest.failed(j))]
         if dry_run:
             for line in () if quiet else plan.left_out:
@@ -314,29 +318,6 @@ def opened(report: Path, shard: tuple[int, int]) -> BinaryIO:
 def of_shard(report: Path, shard: tuple[int, int]) -> Path:
     """The name of a shard's own."""
     return report if shard[1] == 1 else report.with_stem(f"{report.stem}-{shard[0]}")
-
-
-def page_of(
-    page: Path,
-    spec: Spec,
-    shop: Workshop,
-    output: Path,
-    plan: Plan,
-    shard: tuple[int, int],
-    manifest: Manifest | None,
-) -> RunPage:
-    """What gathers the page of a run. Raises RestorekitError where it cannot be written."""
-    from ..report import RunPage
-
-    return RunPage(
-        of_shard(page, shard),
-        f"{spec.name}: {output}",
-        shop.restoring.settings,
-        shop.restoring.priors,
-        len(plan.jobs),
-        manifest,
-        shop.files.max_megapixels,
-    )
 
 
 def engine_of(name: str, device: str, workers: int | None) -> Engine:

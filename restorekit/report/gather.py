@@ -15,7 +15,7 @@ from ..images import Photo
 from ..units import eight_bit
 from . import pictures
 from .charts import points
-from .page import Missing, Page
+from .page import Missing, Page, number
 from .photos import Gallery, Shown, said_by
 
 GAIN, CHANGE, COST = "gain, dB", "change", "seconds"
@@ -95,7 +95,7 @@ def evaluated(
             shown["truth"] = Shown.of(images.read(reference), reference)
         scores = {k: v for k, v in row.items() if k != "name"}
         gallery.add(name, shown, figures=scores, facts=said_by(photo))
-    means = [(f"mean {name}", f"{value:.4g}") for name, value in report["mean"].items()]
+    means = [(f"mean {name}", number(value)) for name, value in report["mean"].items()]
     return Page(
         "Scores",
         gallery.entries,
@@ -134,7 +134,7 @@ def tried(report: Mapping[str, Any], trials: Trials) -> Page:
     entries = trials.gallery.entries
     drawn = [(e.name, e.figures[COST], e.figures[GAIN]) for e in entries if GAIN in e.figures]
     chart = points("Gain and cost of each photo", COST, GAIN, drawn, named=False)
-    means = [(f"mean {name}", f"{value:.4g}") for name, value in report["mean"].items()]
+    means = [(f"mean {name}", number(value)) for name, value in report["mean"].items()]
     settings = {k: report[k] for k in ("task", "options", "recipe", "tuning", "prior", "nfe")}
     return Page(
         f"Benchmark: {report['task']}",
@@ -157,7 +157,7 @@ def summary_of(gallery: Gallery, missing: Sequence[Missing]) -> list[tuple[str, 
         for name in entries[0].figures:
             if all(name in entry.figures for entry in entries):
                 mean = sum(entry.figures[name] for entry in entries) / len(entries)
-                found.append((f"mean {name}", f"{mean:.4g}"))
+                found.append((f"mean {name}", number(mean)))
     return found
 
 
