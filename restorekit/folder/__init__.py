@@ -2,7 +2,7 @@
 
 from . import local
 from .manifest import Manifest
-from .plan import Job, Plan, Selection, plan
+from .plan import Job, Plan, Selection, picture_of, plan
 from .run import Engine, Runner
 from .work import Files, Outcome, Restoring, Spec, Workshop
 
@@ -19,5 +19,6 @@ __all__ = [
     "Spec",
     "Workshop",
     "local",
+    "picture_of",
     "plan",
 ]
