@@ -218,7 +218,10 @@ class Restorer:
         """In IPTC's terms: all invented, some of it, or nothing."""
         if not self.task.takes_photo:
             return provenance.GENERATED
-        invented = problem.keep is not None or self.mode == "perceptual"
+        colours = (problem.channels or 0) > problem.observation.y.shape[
+            1
+        ]  # of which nothing is known
+        invented = problem.keep is not None or colours or self.mode == "perceptual"
         return provenance.COMPOSITE if invented else provenance.ENHANCED
 
     def _made(self, options: Mapping[str, Any], sample_number: int, asked: bool) -> str:
