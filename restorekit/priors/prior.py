@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,8 @@ class Prior:
             "float16". Its further keyword-only parameters, which have defaults, are the prior's
             own options. What it gives need have no more than the protocol `engine.Denoiser` says;
             of `engine.traits.Traits` it may say more than is said here.
+        recipes: a `task.Recipe` for each mode that goes before the task's own, if it has a space
+            of its own (see `task.Translated`), where noise levels are not those of pixels.
 
     Raises:
         RestorekitError: for channels, levels or a halo that can be none.
@@ -45,6 +47,7 @@ class Prior:
     halo: int | None
     described: Mapping[str, Any]
     load: Callable[..., Denoiser]
+    recipes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "files", tuple(map(Path, self.files)))
