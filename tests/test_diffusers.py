@@ -16,6 +16,7 @@ from restorekit import files
 from restorekit.engine.denoiser import Denoiser
 from restorekit.engine.sampler import STEPS, sample
 from restorekit.errors import RestorekitError
+from restorekit.testing import check_prior
 
 from .commands import run
 from .diffused import Drawn, check_restores, gap, opened, pixels, reason, unet
@@ -121,6 +122,11 @@ def test_between_and_below_the_steps_of_the_chain(here: Path) -> None:
         assert torch.equal(denoiser(x_t, torch.tensor(0.0)).x_0, x_t)
         first = denoiser(x_t, torch.tensor(0.001)).x_0
         assert 0 < gap(denoiser(x_t, torch.tensor(0.0005)).x_0, x_t) < gap(first, x_t)
+
+
+def test_it_answers_as_samplers_rely_on(here: Path) -> None:
+    pixels(here / "model")
+    check_prior(opened("./model"), sound=False)
 
 
 def test_folders_of_2022_are_read(here: Path) -> None:

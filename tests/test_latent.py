@@ -20,6 +20,7 @@ from restorekit.engine.sampler import STEPS, sample
 from restorekit.errors import RestorekitError
 from restorekit.loading import find_prior
 from restorekit.task import Problem
+from restorekit.testing import check_prior
 
 from .commands import run, save
 from .diffused import Drawn, check_restores, gap, reason, stable_diffusion
@@ -67,6 +68,11 @@ def test_the_inpainting_pipeline_gives_the_same_latents(here: Path, prediction: 
     posterior = replace(denoiser, own.observation)
     ours = sample(posterior, x_t, times, step=STEPS["ddim"], noise=noise)
     assert gap(ours, theirs) < 1e-3
+
+
+def test_it_answers_as_samplers_rely_on(here: Path) -> None:
+    stable_diffusion(here / "sd")
+    check_prior(find_prior("sd").load(CPU, "float32", prompt="a b"), sound=False)
 
 
 def test_what_is_known_stays_to_the_bit(here: Path) -> None:

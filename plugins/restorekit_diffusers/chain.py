@@ -53,7 +53,7 @@ class ChainDenoiser:
             to 1; "learned" for the variance of a step of the chain itself; None for none.
         clip: x_0 lies between -clip and clip; None where it may be anything.
         precision: of the network's layers; all else is in the precision of the state.
-        multiple: sides are padded to a multiple of this.
+        multiple: sides are padded to a multiple of this, and to two at least.
         channels: of the states.
         bytes_per_pixel: what an evaluation takes, at its peak.
         window: side of the pictures it was trained on.
@@ -111,7 +111,9 @@ class ChainDenoiser:
         """What the network says of a state of any size."""
         height, width = x_t.shape[-2:]
         m = self.multiple
-        padded = F.pad(x_t, (0, -width % m, 0, -height % m), mode="replicate")
+        # Two of the coarsest level's pixels at least: of one alone its norms have no variance.
+        right, below = (max(-(-side // m), 2) * m - side for side in (width, height))
+        padded = F.pad(x_t, (0, right, 0, below), mode="replicate")
         k = k.to(x_t.device, torch.float32).expand(len(x_t))
         reduced = self.precision != torch.float32
         with torch.autocast(x_t.device.type, self.precision, enabled=reduced):
