@@ -238,6 +238,8 @@ class Restorer:
         if self.mode == "perceptual":
             said += [f"seed={self.seed}", f"sample={sample_number + 1}"]
         how = f"{self.mode}, {self.recipe.method}, {self.recipe.sampler}, {self.recipe.steps} steps"
+        if self.recipe.travel:
+            how += ", travel={},{}".format(*self.recipe.travel)
         how = ", ".join([how, *(f"{n}={v}" for n, v in parameters.flat(self.tuning).items())])
         prior = f"prior {self.prior_name} (sha256 {self.weights[:16]})"
         if len(Path(self.prior_name).parts) > 1:

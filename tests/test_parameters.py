@@ -154,6 +154,9 @@ def test_chains_and_configuration_files_say_the_same(
     monkeypatch.setenv("RESTOREKIT_CONFIG", "config.toml")
     assert run("superres in.png -o out.png --quiet") == 0
     assert "sampler.eta=0.5" in dict(images.read("out.png").metadata)["xmp"].decode()
+    assert run("superres in.png -o travelled.png --quiet --travel 2,2") == 0
+    made = dict(images.read("travelled.png").metadata)["xmp"].decode()
+    assert "3 steps, travel=2,2, sampler.eta=0.5" in made
 
 
 def test_they_are_listed(capfd: pytest.CaptureFixture[str]) -> None:
