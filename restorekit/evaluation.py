@@ -213,7 +213,7 @@ def bits(
     from .engine.losses import bits_per_dimension
     from .engine.noise import Noise
     from .engine.wrappers import Guarded
-    from .loading import find_device, load_prior
+    from .loading import find_device, load_prior, of_pixels
     from .units import to_engine
 
     if not folder.is_dir():
@@ -223,6 +223,7 @@ def bits(
         files = [files[i * len(files) // limit] for i in range(limit)]
     on = find_device(device)
     loaded = load_prior(prior, on, precision)
+    of_pixels(loaded, prior.name)
     denoiser: Denoiser = loaded if loaded.precision == torch.float32 else Guarded(loaded)
     side = loaded.window
     found = []

@@ -19,6 +19,7 @@ from .priors.weights import REMEDY
 if TYPE_CHECKING:
     import torch
 
+    from .engine.denoiser import Denoiser
     from .engine.traits import Known
 
 log = logging.getLogger(__name__)
@@ -158,6 +159,15 @@ def load_prior(
     """
     chosen = tuple(sorted(options.items()))
     return _loaded(prior, stamps_of(prior.files), device, precision, chosen)
+
+
+def of_pixels(denoiser: Denoiser, name: str) -> None:
+    """Raises RestorekitError for a denoiser that has a space of its own (see `task.Translated`)."""
+    if getattr(denoiser, "translate", None) is not None:
+        raise RestorekitError(
+            f"the prior {name!r} has a space of its own, and cannot be asked about pixels; "
+            "use another"
+        )
 
 
 @functools.lru_cache(maxsize=3)

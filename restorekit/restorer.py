@@ -40,7 +40,7 @@ from .engine.tiling import Tiled, Windowed
 from .engine.traits import Known, Traits
 from .engine.wrappers import Guarded, Shared, Topped, out_of_memory
 from .errors import RestorekitError
-from .loading import find_device, find_precision, find_prior, load_prior
+from .loading import find_device, find_precision, find_prior, load_prior, of_pixels
 from .options import MOST_STEPS
 from .task import MODES, Picture, Problem, Recipe, Result, Task, paths_of
 from .units import from_engine, peak_of, to_engine
@@ -105,7 +105,9 @@ class Restorer:
         given = own if choices.prior is None else choices.prior
         self.prior_name = given if isinstance(given, str) else given.name
         self.prior_found = find_prior(given)
-        if choices.method is None and choices.sampler is None:
+        if choices.mode in self.prior_found.recipes:
+            recipe = self.prior_found.recipes[choices.mode]
+        elif choices.method is None and choices.sampler is None:
             recipe = recipe.for_prior(self.prior_found.unfolded)
         recipe = recipe.with_less() if low else recipe
         self.recipe: Recipe = dataclasses.replace(recipe, **chosen)
@@ -277,6 +279,7 @@ class Restorer:
         prior = self.prior
         if not self.cleans:
             prior = load_prior(find_prior(CLEANER), self.device, self.precision)
+        of_pixels(prior, self.prior_name)
         t = prior.schedule.time_for(level)
         alpha, _ = prior.schedule(t)
         channels = max(prior.channels, y.shape[1])
@@ -311,6 +314,13 @@ class Restorer:
         Where the rest of the picture is known anyhow, only what lies around the unknown is looked
         at, with the same noise, and hence with the same result.
         """
+        if self.prior.translate is not None:
+            if problem.level == 0 and problem.guess is not None:  # nothing to restore
+                return problem.guess, 0
+            there = self.prior.translate(problem)
+            x_0, nfe = self._sampled(there.problem, noise, progress)
+            x_0 = there.back(x_0)
+            return problem.finish(x_0) if problem.finish else x_0, nfe
         where = needed(self.method, problem.observation)
         halo, y = self.prior.halo, problem.observation.y
         if where is None or halo is None or problem.guess is None or problem.finish is not None:
@@ -388,7 +398,8 @@ class Restorer:
             posterior, x_t.to(self.device), times, step=self.step, noise=noise, progress=watched
         ).cpu()
         x_0 = x_0.mean(1, keepdim=True) if channels == 1 else x_0
-        return problem.finish(x_0) if problem.finish else x_0, counted.evaluations
+        nfe = self.prior.evaluations * counted.evaluations
+        return problem.finish(x_0) if problem.finish else x_0, nfe
 
     def _turned(self, prior: Counted, needed: Tensor | None) -> Denoiser:
         """The prior, asked where that is needed, and about turned pictures where that helps."""
@@ -420,7 +431,7 @@ class Restorer:
         """The prior; in tiles where it is local and the picture large, else in windows."""
         halo, multiple = self.prior.halo, self.prior.multiple
         if self.tile is not None:
-            tile = max(self.tile // multiple, 1) * multiple
+            tile = max(self.tile // self.prior.pixels // multiple, 1) * multiple
         elif halo is None:
             tile = self.prior.window
         else:
@@ -433,7 +444,7 @@ class Restorer:
             return Tiled(self.evaluated, tile, halo, multiple, tick=tick)
         if max(size) <= tile:
             return self.evaluated
-        _tell_of_windows(self.prior_name, tile)
+        _tell_of_windows(self.prior_name, tile * self.prior.pixels)
         return Windowed(self.evaluated, tile, tile // 4)
 
 

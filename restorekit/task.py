@@ -100,6 +100,22 @@ class Problem:
     channels: int | None = None
 
 
+@dataclass(frozen=True)
+class Translated:
+    """A problem in the space of a prior that has one of its own, such as an autoencoder's latents.
+
+    Such a prior's denoiser has a method `translate(problem) -> Translated`, which raises
+    RestorekitError, with the reason, for what its space cannot tell of.
+
+    Attributes:
+        problem: its observation, size and guess, with the channels that the denoiser takes.
+        back: x_0 there -> the restored picture, of the size and channels of the original problem.
+    """
+
+    problem: Problem
+    back: Callable[[Tensor], Tensor]
+
+
 PRESETS = ("scan", "phone", "web")  # kinds of picture that people bring
 
 

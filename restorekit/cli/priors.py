@@ -165,10 +165,11 @@ def priors_check(
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise RestorekitError(f"{json_file}: its folder does not exist; make it first")
     from .. import soundness
-    from ..loading import find_device, find_prior, load_prior
+    from ..loading import find_device, find_prior, load_prior, of_pixels
 
     on = find_device(device)
     denoiser = load_prior(find_prior(name), on, "float32")
+    of_pixels(denoiser, name)
     pictures = soundness.photos_for(denoiser, photos)
     click.echo(soundness.HEADING)
     rows = []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,6 +32,9 @@ class Traits:
         bound: whether it takes the level that it is told for an upper bound: there may be less
             noise, or none. Else it is asked about a photo's own noise with some more added.
         mapped: whether it takes a time for every pixel.
+        pixels: of a picture to one of its own, along a side, where it has a space of its own: all
+            else here that is counted in pixels is counted in its own.
+        evaluations: of its network, for an answer.
         precision: of its layers. In one that has this attribute it may be changed.
     """
 
@@ -42,6 +47,8 @@ class Traits:
     turned: bool = False
     bound: bool = False
     mapped: bool = False
+    pixels: int = 1
+    evaluations: int = 1
     precision: torch.dtype = torch.float32
 
 
@@ -54,6 +61,8 @@ class Known(Wrapper, Traits):
 
     Attributes:
         reducible: whether it can be evaluated in another precision.
+        translate: takes a problem into the denoiser's own space (see `task.Translated`); None
+            where that is the space of pixels.
     """
 
     def __init__(self, denoiser: Denoiser, stated: Traits) -> None:
@@ -64,6 +73,7 @@ class Known(Wrapper, Traits):
         if self.halo is not None:  # tiles grown by it stay on the grid
             self.halo = math.ceil(self.halo / self.multiple) * self.multiple
         self.reducible = hasattr(denoiser, "precision")
+        self.translate: Callable[[Any], Any] | None = getattr(denoiser, "translate", None)
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
         return self.denoiser(x_t, t)

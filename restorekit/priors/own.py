@@ -64,6 +64,12 @@ def keep(prior: Prior, path: Path, name: str, replace: bool = False) -> Path:
     files.make_folder(here)
     source = path / OF_RUN if prior.files == (path / OF_RUN,) else path
     if source.is_dir():
+        for file in prior.files:
+            if not file.absolute().is_relative_to(source.absolute()):
+                raise RestorekitError(
+                    f"{path}: its prior also reads {file}, which is not in there; import the "
+                    f"folder {source.absolute().parent}"
+                )
         target = here / name
         _copy_folder(source, target)
     else:

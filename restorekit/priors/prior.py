@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,8 @@ class Prior:
             of `engine.traits.Traits` it may say more than is said here.
         unfolded: the noise-to-signal ratios, falling, at which it was trained to restore in so many
             steps of the sampler hqs; none, if it was not.
+        recipes: a `task.Recipe` for each mode that goes before the task's own, if it has a space
+            of its own (see `task.Translated`), where noise levels are not those of pixels.
 
     Raises:
         RestorekitError: for channels, levels or a halo that can be none.
@@ -48,6 +50,7 @@ class Prior:
     described: Mapping[str, Any]
     load: Callable[..., Denoiser]
     unfolded: tuple[float, ...] = ()
+    recipes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "files", tuple(map(Path, self.files)))
