@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from restorekit.errors import RestorekitError
 from restorekit.units import from_engine, to_engine
 
 from . import kernels
@@ -77,6 +78,9 @@ def degrade(
     kernel = kernels.of(options)
     x = to_engine(clean).double()
     h, w = kernel.shape
+    if h > x.shape[2] or w > x.shape[3]:
+        size = f"{x.shape[3]} x {x.shape[2]}"
+        raise RestorekitError(f"{size} pixels is smaller than the blur, of {w} x {h}")
     flipped = kernel.flip(0, 1)[None, None]
     seen = F.conv2d(x.transpose(0, 1), flipped).transpose(0, 1)
     top, left = h - 1 - h // 2, w - 1 - w // 2

@@ -69,6 +69,8 @@ def rows_of(plugin: Plugin) -> Iterator[Sequence[str]]:
         for kind in KINDS
         if (names := plugin.offers.get(kind))
     ]
+    if "restorekit_open_prior" in plugin.hooks:
+        told.append("opens priors")
     told += plugin.notes
     health = "BROKEN" if plugin.problem else "sound"
     load = f"{plugin.seconds:.2f} s"
