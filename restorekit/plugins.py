@@ -9,7 +9,6 @@ import os
 import re
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -265,6 +264,8 @@ class Registry:
 
     def blamed(self, error: BaseException) -> str:
         """Which plugin's code failed, and how; empty where none but our own was running."""
+        import traceback  # slow to import
+
         frames = list(traceback.walk_tb(error.__traceback__))
         owners = [self._owner(frame.f_globals.get("__name__", "")) for frame, _ in frames]
         culprit = next((owner for owner in reversed(owners) if owner), None)
