@@ -100,8 +100,10 @@ class Restorer:
         self.tile = choices.tile
         if choices.effort not in EFFORTS:
             raise RestorekitError(f"effort {choices.effort!r} is unknown; use {', '.join(EFFORTS)}")
-        recipe, low = task.recipes[choices.mode], choices.effort == "low"
-        own = (recipe.with_less() if low else recipe).prior or task.prior_for(options or {})
+        recipe = task.recipes[choices.mode]
+        if choices.effort == "low":
+            recipe = recipe.with_less()
+        own = recipe.prior or task.prior_for(options or {})
         given = own if choices.prior is None else choices.prior
         self.prior_name = given if isinstance(given, str) else given.name
         self.prior_found = find_prior(given)
@@ -109,7 +111,6 @@ class Restorer:
             recipe = self.prior_found.recipes[choices.mode]
         elif choices.method is None and choices.sampler is None:
             recipe = recipe.for_prior(self.prior_found.unfolded)
-        recipe = recipe.with_less() if low else recipe
         self.recipe: Recipe = dataclasses.replace(recipe, **chosen)
         found = plugins.registry()
         method = found.find("method", self.recipe.method)

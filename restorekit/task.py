@@ -187,9 +187,7 @@ class Recipe:
         if not (unfolded and self.unfolded):
             return self
         steps = len(unfolded)
-        low = {"steps": (steps + 3) // 4}
-        asked = replace(self, method=self.unfolded, sampler="hqs", steps=steps, low=low)
-        return replace(asked, levels=unfolded)
+        return replace(self, method=self.unfolded, sampler="hqs", steps=steps, levels=unfolded)
 
 
 @dataclass(frozen=True)
