@@ -107,8 +107,11 @@ def test_markup_is_text() -> None:
 
 
 def test_a_charts_words_are_text() -> None:
-    drawn = [(f"{MARKUP} $x^2$", 1.0, 2.0), ("b", 2.0, 3.0)]
-    chart = charts.points(MARKUP, MARKUP, MARKUP, drawn, named=True)
+    groups = [
+        charts.Group(f"{MARKUP} $x^2$", [1, 2], [2, 3], [MARKUP] * 2),
+        charts.Group("b", [1], [1]),
+    ]
+    chart = charts.drawn(MARKUP, MARKUP, MARKUP, groups, joined=False)
     assert chart.svg.startswith("<svg") and "<img" not in chart.svg and "$x^2$" in chart.svg
     assert charts.INK in chart.svg and "http://www.w3.org/Graphics" not in chart.svg
 
