@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,64 +45,51 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Line:
-    """Points that belong together, in order."""
+class Group:
+    """Points that belong together, in order.
+
+    Attributes:
+        label: in the legend.
+        x, y: where they are.
+        names: beside each, if they have any.
+        plain: what the others are measured by.
+    """
 
     label: str
     x: Sequence[float]
     y: Sequence[float]
-    dashed: bool = False
+    names: Sequence[str] = ()
+    plain: bool = False
 
 
-def lines(title: str, across: str, up: str, drawn: Sequence[Line]) -> Chart:
-    """A line through each's points."""
+def drawn(title: str, across: str, up: str, groups: Sequence[Group], *, joined: bool) -> Chart:
+    """Each group in a colour of its own, and its points joined by a line or not."""
 
     def draw(axes: Axes) -> None:
-        for count, line in enumerate(drawn):
+        coloured = iter(itertools.cycle(COLOURS))
+        for group in groups:
             axes.plot(
-                line.x,
-                line.y,
-                "--" if line.dashed else "-",
+                group.x,
+                group.y,
+                "" if not joined else "--" if group.plain else "-",
                 marker="o",
-                color=COLOURS[count % len(COLOURS)],
-                label=line.label,
+                color=INK if group.plain else next(coloured),
+                label=group.label,
             )
-        axes.legend(fontsize=9)
+            for name, x, y in zip(group.names, group.x, group.y, strict=bool(group.names)):
+                axes.annotate(name, (x, y), xytext=(7, -3), textcoords="offset points", fontsize=9)
+        axes.margins(0.05 if joined else 0.12)
+        if len(groups) > 1:
+            axes.legend(fontsize=9)
 
-    rows = [(line.label, x, y) for line in drawn for x, y in zip(line.x, line.y, strict=True)]
-    said = "; ".join(
-        f"{line.label}: {line.y[0]:.4g} at {line.x[0]:g} to {line.y[-1]:.4g} at {line.x[-1]:g}"
-        for line in drawn
-    )
+    rows = [
+        (group.label, *point) for group in groups for point in zip(group.x, group.y, strict=True)
+    ]
+    said = "; ".join(f"{group.label}: {min(group.y):.4g} to {max(group.y):.4g}" for group in groups)
     return Chart(title, said, svg(draw, across, up), ["of", across, up], rows)
 
 
-def points(
-    title: str, across: str, up: str, drawn: Sequence[tuple[str, float, float]], named: bool
-) -> Chart:
-    """A point for each of (label, x, y).
-
-    Args:
-        named: whether labels are written beside the points.
-    """
-
-    def draw(axes: Axes) -> None:
-        axes.axhline(0, color=INK, linewidth=0.6, alpha=0.0 if named else 0.6)
-        for count, (label, x, y) in enumerate(drawn):
-            colour = COLOURS[count % len(COLOURS) if named else 0]
-            axes.plot([x], [y], "o", color=colour, alpha=1.0 if named else 0.6)
-            if named:
-                axes.annotate(label, (x, y), xytext=(6, 4), textcoords="offset points", fontsize=9)
-        if named:
-            axes.margins(0.25)
-
-    said = f"{len(drawn)} points" if len(drawn) > 8 else "; ".join(
-        f"{label}: {y:.4g} at {x:.4g}" for label, x, y in drawn
-    )  # fmt: skip
-    return Chart(title, said, svg(draw, across, up), ["of", across, up], drawn if named else ())
-
-
-def svg(draw: Any, across: str, up: str) -> str:
+def svg(draw: Callable[[Axes], None], across: str, up: str) -> str:
     """An SVG element with axes that were drawn on.
 
     Raises:

@@ -14,7 +14,7 @@ from ..errors import RestorekitError
 from ..images import Photo
 from ..units import eight_bit
 from . import pictures
-from .charts import points
+from .charts import Group, drawn
 from .page import Missing, Page, number
 from .photos import Gallery, Shown, said_by
 
@@ -132,8 +132,10 @@ class Trials:
 def tried(report: Mapping[str, Any], trials: Trials) -> Page:
     """A page of a benchmark: its report, and what was gathered."""
     entries = trials.gallery.entries
-    drawn = [(e.name, e.figures[COST], e.figures[GAIN]) for e in entries if GAIN in e.figures]
-    chart = points("Gain and cost of each photo", COST, GAIN, drawn, named=False)
+    scored = [e.figures for e in entries if math.isfinite(e.figures.get(GAIN, math.nan))]
+    group = Group("photos", [f[COST] for f in scored], [f[GAIN] for f in scored])
+    title = "Gain and cost of each photo"
+    charts = [drawn(title, COST, GAIN, [group], joined=False)] if len(scored) > 1 else []
     means = [(f"mean {name}", number(value)) for name, value in report["mean"].items()]
     settings = {k: report[k] for k in ("task", "options", "recipe", "tuning", "prior", "nfe")}
     return Page(
@@ -141,7 +143,7 @@ def tried(report: Mapping[str, Any], trials: Trials) -> Page:
         entries,
         summary=[("photos", str(len(entries))), *means],
         settings={**settings, **versions()},
-        charts=[chart] if len(drawn) > 1 else (),
+        charts=charts,
         explained={GAIN: "PSNR of the restored photo, less the classical baseline's"},
     )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
+from ..folder.work import CONTRAST
 from ..images import Photo
 from . import pictures
 
@@ -58,15 +59,13 @@ class Shown:
 
 @dataclass(frozen=True)
 class Layer:
-    """One of a photo's pictures as the page has it: its part, WebP, and the file in full."""
+    """One of a photo's pictures as the page has it: its part, what to call it, WebP, and the file
+    in full."""
 
     part: str
+    label: str
     data: bytes
     file: Path | None = None
-
-    @property
-    def label(self) -> str:
-        return LABELS[self.part]
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Entry:
         figures: scores, gain and cost by what they are called; NaN where there are none.
         notes: what was said of it.
         facts: what its file says, as pairs of words.
-        size: of the photo in full, in words.
+        size, shown: width and height in full, and as it is shown here.
     """
 
     name: str
@@ -89,7 +88,8 @@ class Entry:
     figures: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
-    size: str = ""
+    size: tuple[int, int] = (0, 0)
+    shown: tuple[int, int] = (0, 0)
 
     @property
     def sorting(self) -> str:
@@ -130,8 +130,10 @@ class Gallery:
         base = fitting.get("before") or fitting.get("truth")
         if base is not None:
             layers["difference"] = pictures.difference(base.pixels, after.pixels)
+        labels = {**LABELS}
         if "deviation" in layers:
-            layers["deviation"] = pictures.heat(layers["deviation"])
+            layers["deviation"], most = pictures.heat(layers["deviation"])
+            labels["deviation"] += f", yellow: {most / CONTRAST:.1f} of 255"
         before = fitting.get("before")
         small = pictures.tile(before.pixels if before else None, after.pixels, TILE)
         tile = pictures.webp(small, after.profile)
@@ -140,15 +142,16 @@ class Gallery:
             Entry(
                 name,
                 tuple(
-                    Layer(part, data[part], fitting[part].file if part in fitting else None)
-                    for part in LABELS
+                    Layer(part, label, data[part], fitting[part].file if part in fitting else None)
+                    for part, label in labels.items()
                     if part in data
                 ),
                 tile,
                 dict(figures),
                 tuple(notes),
                 tuple(facts),
-                pictures.sides([after.pixels]),
+                after.pixels.shape[1::-1],
+                pictures.size_of(data["after"]),
             )
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
@@ -59,10 +59,13 @@ def difference(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return cv2.convertScaleAbs(apart, alpha=AMPLIFIED)
 
 
-def heat(deviation: np.ndarray) -> np.ndarray:
-    """A map of deviations as colours, from violet, where there are none, to yellow."""
-    coloured = cv2.applyColorMap(np.ascontiguousarray(deviation[..., 0]), cv2.COLORMAP_INFERNO)
-    return np.ascontiguousarray(coloured[..., ::-1])
+def heat(deviation: np.ndarray) -> tuple[np.ndarray, float]:
+    """A map of deviations as colours, from black, where there are none, to yellow; and at what
+    value of the map it is yellow: nearly the largest."""
+    grey = np.ascontiguousarray(deviation[..., 0])
+    most = max(float(np.percentile(grey, 99.5)), 1.0)
+    coloured = cv2.applyColorMap(cv2.convertScaleAbs(grey, alpha=255 / most), cv2.COLORMAP_INFERNO)
+    return np.ascontiguousarray(coloured[..., ::-1]), most
 
 
 def change(before: np.ndarray, after: np.ndarray) -> float:
@@ -119,7 +122,6 @@ def tile(before: np.ndarray | None, after: np.ndarray, side: int) -> np.ndarray:
     return small
 
 
-def sides(pictures: Sequence[np.ndarray]) -> str:
-    """Of the largest, in words."""
-    height, width = max(p.shape[:2] for p in pictures)
-    return f"{width} x {height}"
+def size_of(picture: bytes) -> tuple[int, int]:
+    """Width and height of a file."""
+    return Image.open(io.BytesIO(picture)).size

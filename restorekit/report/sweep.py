@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from .. import files, state
-from .charts import Chart, Line, lines, points
+from .charts import Chart, Group, drawn
 from .gather import versions
 from .page import Page
 
@@ -46,18 +46,15 @@ def swept(paths: Sequence[Path]) -> Page:
     names = list(dict.fromkeys(name for each in fields for name in each))
     apart = [n for n in names if len({repr(each.get(n)) for each in fields}) > 1]
     across = next((n for n in apart if all(is_number(each.get(n)) for each in fields)), "")
-    labels = [told(each, [n for n in apart if n != across]) for each in fields]
-    points_of = labels
-    if across:
-        pairs = zip(labels, fields, strict=True)
-        points_of = [f"{label} {across} {each[across]:g}".strip() for label, each in pairs]
-    elif len({*labels}) < len(labels):
-        points_of = [path.stem for path in paths]
+    labels = [told(each, [n for n in apart if n != across]) or each["task"] for each in fields]
+    if not across and len({*labels}) < len(labels):
+        labels = [path.stem for path in paths]
     charts: list[Chart | None] = []
     for score in (n for n in reports[0].mean if f"baseline_{n}" in reports[0].mean):
         if across:
             charts.append(against(across, score, reports, fields, labels))
-        charts.append(cost_of(score, reports, points_of))
+        names = [f"{across} {each[across]:g}" if across else "" for each in fields]
+        charts.append(cost_of(score, reports, labels, names))
     return Page(
         "Benchmarks compared",
         summary=[("reports", str(len(paths))), ("photos", photos_of(reports))],
@@ -79,29 +76,35 @@ def against(
     labels: Sequence[str],
 ) -> Chart | None:
     """A mean score over what was varied, a line for all reports that differ in nothing else."""
-    groups: dict[str, dict[float, float]] = {}
-    baseline = "classical baseline"
-    for report, each, label in zip(reports, fields, labels, strict=True):
-        for name, key in ((label or report.task, score), (baseline, f"baseline_{score}")):
+    found: dict[str, dict[float, float]] = {}
+    for key, plain in ((score, False), (f"baseline_{score}", True)):
+        for report, each, label in zip(reports, fields, labels, strict=True):
             if (value := report.mean.get(key)) is not None:
-                groups.setdefault(name, {})[float(each[across])] = value
-    drawn = [
-        Line(name, [x for x, _ in sorted(found.items())], [y for _, y in sorted(found.items())],
-             dashed=name == baseline)
-        for name, found in groups.items()
-    ]  # fmt: skip
-    return lines(f"{score} against {across}", across, score, drawn) if drawn else None
+                of = "classical baseline" if plain else label
+                found.setdefault(of, {})[float(each[across])] = value
+    groups = []
+    for label, points in found.items():
+        x, y = zip(*sorted(points.items()), strict=True)
+        groups.append(Group(label, x, y, plain=label == "classical baseline"))
+    return drawn(f"{score} against {across}", across, score, groups, joined=True) if found else None
 
 
-def cost_of(score: str, reports: Sequence[Benchmark], labels: Sequence[str]) -> Chart | None:
-    """A mean score over the seconds a megapixel took."""
-    drawn = []
-    for report, label in zip(reports, labels, strict=True):
+def cost_of(
+    score: str, reports: Sequence[Benchmark], labels: Sequence[str], names: Sequence[str]
+) -> Chart | None:
+    """A mean score over the seconds that a megapixel took."""
+    found: dict[str, list[tuple[float, float, str]]] = {}
+    for report, label, name in zip(reports, labels, names, strict=True):
         seconds, value = report.mean.get("seconds_per_megapixel"), report.mean.get(score)
         if seconds is not None and value is not None:
-            drawn.append((f"{label or report.task} (NFE {report.nfe})", seconds, value))
+            group = f"{label}, NFE {report.nfe}"
+            found.setdefault(group, []).append((seconds, value, name))
+    groups = []
+    for label, points in found.items():
+        x, y, beside = zip(*points, strict=True)
+        groups.append(Group(label, x, y, beside))
     title = f"{score} against cost"
-    return points(title, "seconds a megapixel", score, drawn, named=True) if drawn else None
+    return drawn(title, "seconds a megapixel", score, groups, joined=False) if found else None
 
 
 def photos_of(reports: Sequence[Benchmark]) -> str:
