@@ -71,7 +71,7 @@ def drawn(title: str, across: str, up: str, groups: Sequence[Group], *, joined: 
             axes.plot(
                 group.x,
                 group.y,
-                "" if not joined else "--" if group.plain else "-",
+                linestyle="none" if not joined else "--" if group.plain else "-",
                 marker="o",
                 color=INK if group.plain else next(coloured),
                 label=group.label,
