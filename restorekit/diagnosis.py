@@ -21,6 +21,7 @@ from .engine.noise import Noise
 from .engine.sampler import Progress
 from .errors import RestorekitError
 from .guard import reason
+from .priors import Prior
 from .task import PRESETS, Finding, Picture, Result, Task
 from .units import to_engine
 
@@ -168,7 +169,10 @@ class Diagnosing:
     @functools.cached_property
     def priors(self) -> list[Path]:
         """The weights that it may read."""
-        return list(plugins.registry().offered("prior").values())
+        read: list[Path] = []
+        for offered in plugins.registry().offered("prior").values():
+            read += offered.files if isinstance(offered, Prior) else [offered]
+        return read
 
     @functools.cached_property
     def settings(self) -> dict[str, Any]:

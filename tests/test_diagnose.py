@@ -16,11 +16,13 @@ from PIL import Image
 from skimage import data
 
 import restorekit
-from restorekit import chain_text, images, plugins
+from restorekit import chain_text, images, plugins, priors
 from restorekit.choices import Choices
+from restorekit.hookspecs import hookimpl
 from restorekit.task import Finding, Picture, Problem, Recipe, Task
 
 from .commands import run, save, tree
+from .conftest import Install
 
 PHOTO = cv2.resize(data.astronaut(), (320, 320), interpolation=cv2.INTER_AREA)
 NOISY = (PHOTO + np.random.default_rng(3).normal(0, 12, PHOTO.shape)).clip(0, 255).astype(np.uint8)
@@ -167,3 +169,22 @@ def test_in_python() -> None:
     assert restorekit.diagnose(PHOTO).steps() == []
     mended = restorekit.restore(diagnosis.steps(), NOISY)
     assert np.array_equal(mended, restorekit.restore("denoise", NOISY))
+
+
+def test_a_folder_whose_priors_a_plugin_has_made(here: Path, install: Install) -> None:
+    """Priors that are objects, of no file or of several, beside those that are paths."""
+    weights = here / "weights.bin"
+    weights.write_bytes(b"some")
+    made = priors.from_denoiser(lambda noisy, _: noisy, files=[weights], name="made")
+    offered = {"made": made, "lost": here / "lost.pth"}
+
+    @hookimpl
+    def restorekit_priors() -> dict[str, Any]:
+        return offered
+
+    install(mine={"restorekit_priors": restorekit_priors})
+    save("in/a.png", PHOTO)
+    assert run("restore in -o out") == 0
+    Path("out/a.png").unlink()
+    assert run("restore in -o out --on-exists skip") == 0
+    assert Path("out/a.png").exists()
