@@ -9,7 +9,7 @@ import click
 from .. import __version__, plugins
 from ..errors import RestorekitError
 from ..guard import reason
-from . import chains, diagnosis
+from . import chains, diagnosis, web
 from .common import shown
 from .config import config
 from .help import Plain, show_help
@@ -58,6 +58,7 @@ cli.add_command(
 for _command in (
     *diagnosis.commands(),
     chains.command(),
+    web.command(),
     evaluate,
     train,
     priors_group,

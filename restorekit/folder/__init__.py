@@ -4,7 +4,7 @@ from . import local
 from .manifest import Manifest
 from .plan import Job, Plan, Selection, plan
 from .run import Engine, Runner
-from .work import Files, Outcome, Restoring, Spec, Workshop
+from .work import Files, Outcome, Restoring, Spec, Workshop, read_by
 
 __all__ = [
     "Engine",
@@ -20,4 +20,5 @@ __all__ = [
     "Workshop",
     "local",
     "plan",
+    "read_by",
 ]
