@@ -132,9 +132,9 @@ class Api:
         return Response(data, media_type=pixels.kind_of(data))
 
     def mask(self, request: Request) -> Response:
-        """A found or painted mask, reduced."""
+        """A mask, reduced: transparent where it marks nothing."""
         mask = self.session.masks.read(request.path_params["key"])
-        photo = images.Photo(mask[..., None])
+        photo = images.Photo(mask[..., None], mask)
         data = pixels.encoded(pixels.view(photo, pixels.whole(photo), pixels.MOST), exact=True)
         return Response(data, media_type=pixels.kind_of(data))
 
