@@ -75,7 +75,9 @@ def test_the_token_in_the_address_becomes_a_cookie(server: Server) -> None:
     assert headers["referrer-policy"] == "no-referrer"
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8765", "127.0.0.1.evil.example", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8765", "127.0.0.1.evil.example", ""]
+)
 def test_only_under_its_own_name(server: Server, host: str) -> None:
     assert server.ask("/api/photos", host=host)[0] == 403
     assert server.ask("/api/photos", host=f"localhost:{server.port}")[0] == 200
@@ -155,10 +157,7 @@ def bomb(side: int) -> bytes:
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return (
-            struct.pack(">I", len(data))
-            + kind
-            + data
-            + struct.pack(">I", zlib.crc32(kind + data))
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         )
 
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
@@ -169,7 +168,7 @@ def bomb(side: int) -> bytes:
 
 
 def test_what_is_added_passes_the_gate_of_all_photos(server: Server) -> None:
-    before = sorted(server.folder.rglob('*'))
+    before = sorted(server.folder.rglob("*"))
     refused = {
         "bomb.png": (bomb(60_000), b"megapixels"),
         "words.png": (b"only words", b"not an image"),
@@ -181,7 +180,7 @@ def test_what_is_added_passes_the_gate_of_all_photos(server: Server) -> None:
     for name, (data, why) in refused.items():
         status, content, _ = server.ask(f"/api/photos?name={name}", data)
         assert status == 400 and why in content, content
-        assert sorted(server.folder.rglob('*')) == before
+        assert sorted(server.folder.rglob("*")) == before
     sound = encoded("PNG", photo(seed=4))
     assert server.ask("/api/photos?name=added.png", sound)[0] == 200
     assert (server.folder / "added.png").read_bytes() == sound

@@ -118,7 +118,9 @@ export class Viewer {
     if (this.after) this.compared();
     else if (this.patch) this.patched();
     if (this.painting && !this.after) this.masked();
-    Object.assign(canvas.dataset, { scale: this.scale, left: this.origin[0], top: this.origin[1] });
+    Object.assign(canvas.dataset, { // for those who look from outside
+      scale: this.scale, left: this.origin[0], top: this.origin[1], split: Math.round(100 * this.split),
+    });
   }
 
   compared() {
