@@ -9,12 +9,12 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
-from importlib.metadata import Distribution, version
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
 import click
+from pluggy import HookImpl
 
 from . import parameters
 from .errors import RestorekitError
@@ -44,7 +44,7 @@ RESTORING = words(
     "--no-provenance --max-megapixels --include --exclude --format --shard --dry-run "
     "--retry-failed --verify --engine --workers --report --samples"
 )
-TRYING = words("--luma --rgb --crop-border --json --save")
+TRYING = words("--luma --rgb --crop-border --metrics --json --save")
 # What Python's functions call their own arguments, which options are beside.
 ARGUMENTS = words(
     "alpha clean expected folder image inputs json_file name options overwrite picture pixels "
@@ -54,17 +54,17 @@ ARGUMENTS = words(
 COLUMNS = words("name mean seconds megapixels seconds_per_megapixel hole_psnr")
 
 
-def check_requirement(package: Distribution) -> None:
-    """Whether a distribution works with this version of restorekit.
+def check_requirements(lines: Iterable[str], ours: str) -> None:
+    """Whether a distribution that requires this works with our version of restorekit.
 
     What it requires under a condition, as for an extra, is pip's business.
     """
-    for line in package.requires or ():
+    for line in lines:
         found = re.fullmatch(r"restorekit\s*(?:\[[^]]*\])?\s*\(?([^;()]*)\)?", line.strip(), re.I)
         if found and found[1].strip():
             from packaging.specifiers import SpecifierSet
 
-            if not SpecifierSet(found[1]).contains(ours := version("restorekit"), prereleases=True):
+            if not SpecifierSet(found[1]).contains(ours, prereleases=True):
                 raise RestorekitError(
                     f"it needs restorekit {found[1].strip()}, and this is {ours}; "
                     "install versions that fit"
@@ -82,23 +82,24 @@ def check_api(module: Any) -> None:
         )
 
 
-def check_hooks(module: Any, known: Collection[str]) -> None:
-    """Whether a module's hooks have names that are asked for, and their marker."""
-    marked = False
-    for name in dir(module):
+def check_marked(module: Any, known: Set[str]) -> None:
+    """Whether functions that are called as hooks are, have their decorator."""
+    for name in known & set(dir(module)):
         value = inspect.getattr_static(module, name)
-        options = getattr(value, "restorekit_impl", None) if inspect.isroutine(value) else None
-        if options is not None:
-            hook = options.get("specname") or name
-            if hook not in known and not options.get("optionalhook"):
-                raise RestorekitError(f"{hook} is no hook; there are {', '.join(sorted(known))}")
-            if options.get("wrapper") or options.get("hookwrapper"):
-                raise RestorekitError(f"{hook} wraps the others' answers; it may only give its own")
-            marked = True
-        elif name in known and inspect.isroutine(value) and not hasattr(value, "restorekit_spec"):
+        marked = hasattr(value, "restorekit_impl") or hasattr(value, "restorekit_spec")
+        if inspect.isroutine(value) and not marked:
             raise RestorekitError(f"{name} lacks its decorator @hookimpl, and is never asked")
-    if not marked:
+
+
+def check_hooks(hooks: Mapping[str, HookImpl], known: Collection[str]) -> None:
+    """Whether what a module implements, by the hook's name, will be asked and may answer."""
+    if not hooks:
         raise RestorekitError("it implements no hook, and offers nothing")
+    for name, implementation in hooks.items():
+        if name not in known and not implementation.optionalhook:
+            raise RestorekitError(f"{name} is no hook; there are {', '.join(sorted(known))}")
+        if implementation.wrapper or implementation.hookwrapper:
+            raise RestorekitError(f"{name} wraps the others' answers; it may only give its own")
 
 
 # --- Tasks ---------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ def benchmark(
     folder: Path,
     options: dict[str, Any],
     *,
+    measures: Mapping[str, metrics.Metric] | None = None,
     luma: bool | None = None,
     crop_border: int | None = None,
     save: Path | None = None,
@@ -38,6 +39,7 @@ def benchmark(
         restorer: the task with its choices.
         folder: clean photos.
         options: the task's and its trial's, resolved.
+        measures: metrics by name; None for every installed one but those `on_request`.
         luma, crop_border: how to score; by default as the task's literature does.
         save: a folder for the degraded, baseline and restored pictures.
         each: called with each photo's row.
@@ -60,7 +62,8 @@ def benchmark(
     how: dict[str, Any] = {"luma": trial.luma if luma is None else luma, "crop_border": crop_border}
     if alone := bool(trial.luma_alone and how["luma"]):
         how["luma"] = False  # it is all there is
-    measures = plugins.registry().offered("metric")
+    if measures is None:
+        measures = metrics.chosen(plugins.registry().offered("metric"))
     shown = {o.name: o.type for o in task.options}
     rows = []
     for file in files:

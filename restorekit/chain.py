@@ -16,6 +16,7 @@ from . import plugins
 from .choices import Choices
 from .engine.sampler import Progress
 from .errors import RestorekitError
+from .loading import offered_priors
 from .parameters import flat
 from .provenance import worst
 from .restorer import Restorer
@@ -238,7 +239,7 @@ def absolute(link: Link) -> Link:
     options = {name: path(v) if name in paths else v for name, v in link.options.items()}
     choices = link.choices
     prior = choices.prior
-    if isinstance(prior, str) and prior not in plugins.registry().offered("prior"):
+    if isinstance(prior, str) and prior not in offered_priors():
         choices = dataclasses.replace(choices, prior=str(Path(prior).absolute()))
     return Link(link.task, options, choices)
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import images, plugins
 from .errors import RestorekitError
-from .metrics import score
+from .metrics import chosen, score
 
 if TYPE_CHECKING:
     from .engine.denoiser import Denoiser
@@ -40,6 +41,22 @@ def pairs(restored: Path, reference: Path) -> list[tuple[str, Path, Path]]:
     if not mine:
         raise RestorekitError(f"{restored}: holds no photos")
     return _matched(mine, theirs, str(restored), str(reference))
+
+
+def alone(restored: Path) -> list[tuple[str, Path, None]]:
+    """(name, restored, None) of a file, or of a folder's photos, for metrics without a reference.
+
+    Raises:
+        RestorekitError: if there is none.
+    """
+    if not restored.exists():
+        raise RestorekitError(f"{restored}: no such file or folder; check the path")
+    if not restored.is_dir():
+        return [(restored.name, restored, None)]
+    found = _by_stem(restored)
+    if not found:
+        raise RestorekitError(f"{restored}: holds no photos")
+    return [(name, found[name], None) for name in sorted(found)]
 
 
 def pairs_within(folder: Path, restored: str, reference: str) -> list[tuple[str, Path, Path]]:
@@ -104,38 +121,52 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 
 
 def evaluate(
-    matched: Sequence[tuple[str, Path, Path]], *, luma: bool = False, crop_border: int = 0
+    matched: Sequence[tuple[str, Path, Path | None]],
+    *,
+    metrics: Iterable[str] | None = None,
+    luma: bool = False,
+    crop_border: int = 0,
 ) -> dict[str, Any]:
-    """{images: [{name, psnr, ssim, ...}], mean: {...}}, with every installed metric.
+    """{images: [{name, psnr, ssim, ...}], mean: {...}}.
 
     Args:
-        matched: (name, restored, reference), one pair or more.
+        matched: (name, restored, reference), one or more; the reference is None where there is
+            none, in all or in none of them.
+        metrics: names; None for every installed one but those `on_request`.
 
     Raises:
-        RestorekitError: if files cannot be read, or differ in size.
+        RestorekitError: if files cannot be read, or differ in size, or a metric cannot be had.
     """
-    metrics = plugins.registry().offered("metric")
+    referenced = all(other is not None for _, _, other in matched)
+    measures = chosen(plugins.registry().offered("metric"), metrics, referenced=referenced)
     rows: list[dict[str, Any]] = []
     for name, one, other in matched:
-        a, b = images.read(one).pixels, images.read(other).pixels
+        a = images.read(one).pixels
+        b = None if other is None else images.read(other).pixels
         try:
-            found = score(a, b, metrics, luma=luma, crop_border=crop_border)
+            found = score(a, b, measures, luma=luma, crop_border=crop_border)
         except RestorekitError as error:
             raise RestorekitError(f"{one}: {error}") from error
         rows.append({"name": name, **found})
-    names = [k for k in rows[0] if k != "name"]
-    mean = {k: sum(row[k] for row in rows) / len(rows) for k in names}
+    mean = {k: sum(row[k] for row in rows) / len(rows) for k in measures}
     return {"images": rows, "mean": mean}
 
 
 def as_table(report: dict[str, Any]) -> str:
     """Aligned columns, the means last."""
-    names = list(report["mean"])
-    width = max(len("mean"), *(len(row["name"]) for row in report["images"]))
-    lines = [" " * width + "".join(f"{n:>10}" for n in names)]
+    widths = {name: max(10, len(name) + 2) for name in report["mean"]}
+    first = max(len("mean"), *(len(row["name"]) for row in report["images"]))
+    lines = [" " * first + "".join(f"{n:>{w}}" for n, w in widths.items())]
     for row in [*report["images"], {"name": "mean", **report["mean"]}]:
-        lines.append(f"{row['name']:{width}}" + "".join(f"{row[n]:>10.4f}" for n in names))
+        lines.append(
+            f"{row['name']:{first}}" + "".join(f"{cell(row[n]):>{w}}" for n, w in widths.items())
+        )
     return "\n".join(lines) + "\n"
+
+
+def cell(number: float) -> str:
+    """A score as the table has it; a dash, where a metric failed."""
+    return "-" if math.isnan(number) else f"{number:.4f}"
 
 
 def as_csv(report: dict[str, Any]) -> str:

@@ -62,11 +62,11 @@ def ctrl_c() -> Iterator[Callable[[], bool]]:
 
 
 def reason(error: BaseException) -> str:
-    """What happened, on one line; of an error that is meant for users, its words alone."""
+    """What happened, on one line; of an error whose words are meant for people, these alone."""
     try:
         said = " ".join(str(error).split())
     except Exception:  # a stranger's
         said = ""
-    if isinstance(error, RestorekitError):
+    if isinstance(error, RestorekitError | AssertionError) and said:
         return said
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -37,7 +37,11 @@ def restorekit_tasks() -> Iterable[Task]:  # type: ignore[empty-body]
 
 @hookspec
 def restorekit_methods() -> Mapping[str, Method]:  # type: ignore[empty-body]
-    """Methods, by the name that `--method` takes: (denoiser, observation) -> denoiser."""
+    """Methods, by the name that `--method` takes: (denoiser, observation) -> denoiser.
+
+    Keyword-only parameters with a default are options, which `--with` sets (see `parameters`), and
+    attributes of the function tell what it is like (see `engine.declared`); so for samplers.
+    """
 
 
 @hookspec

@@ -7,16 +7,18 @@ import functools
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from . import files, plugins
-from .engine.traits import Known, Traits
 from .errors import RestorekitError
 from .guard import reason
-from .priors import OF_RUN, Prior
+from .priors import OF_RUN, Prior, imported
 from .priors.weights import REMEDY
+
+if TYPE_CHECKING:
+    import torch
+
+    from .engine.traits import Known
 
 
 def find_device(name: str) -> torch.device:
@@ -25,6 +27,8 @@ def find_device(name: str) -> torch.device:
     Raises:
         RestorekitError: if it is not there.
     """
+    import torch
+
     cuda = torch.cuda.is_available()
     if name == "auto":
         name = "cuda" if cuda else "cpu"
@@ -44,6 +48,12 @@ def find_device(name: str) -> torch.device:
     return device
 
 
+def offered_priors() -> dict[str, Any]:
+    """All priors by name, the plugins' and those that the user has imported: what their plugin
+    gives, a path or a `Prior`, if it gives what it should."""
+    return imported() | plugins.registry().offered("prior")
+
+
 def find_prior(given: str | Prior) -> Prior:
     """The prior of a name or at a path: of a weights file, a training run's folder, or whatever
     else a plugin opens. One that is a prior already is found.
@@ -53,27 +63,31 @@ def find_prior(given: str | Prior) -> Prior:
     """
     if isinstance(given, Prior):
         return given
-    offered = plugins.registry().offered("prior")
+    offered = offered_priors()
     if given in offered:
         found = offered[given]
         if isinstance(found, Prior | Path):
-            return found if isinstance(found, Prior) else _opened_at(found)
+            return found if isinstance(found, Prior) else prior_at(found)
         raise RestorekitError(
             f"prior {given!r} is broken: its plugin gives {found!r}, neither a path nor a Prior"
         )
     if not given:
         raise RestorekitError("the prior's name is empty; leave --prior out for the default")
     path = Path(given)
-    if is_there(path / OF_RUN):
-        return _opened_at(path / OF_RUN)
-    if path.suffix or len(path.parts) > 1:
-        return _opened_at(path)
+    if path.suffix or len(path.parts) > 1 or is_there(path):
+        return prior_at(path)
     known = ", ".join(sorted(offered)) or "none is installed"
     raise RestorekitError(f"prior {given!r} is unknown; use {known}, a weights file or a run")
 
 
-def _opened_at(path: Path) -> Prior:
-    """What lies at a path, opened once while it stays as it is."""
+def prior_at(path: Path) -> Prior:
+    """What lies at a path, opened once while it stays as it is.
+
+    Raises:
+        RestorekitError: if there is nothing, or nothing that a plugin knows.
+    """
+    if is_there(path / OF_RUN):
+        path = path / OF_RUN
     if is_there(path) and path.is_dir():
         return _opened(plugins.registry(), path, stamps_of(sorted(path.rglob("*"))))
     try:
@@ -129,6 +143,8 @@ def _loaded(
     precision: str,
     options: tuple[tuple[str, Any], ...],
 ) -> Known:
+    from .engine.traits import Known, Traits
+
     stated = Traits(halo=prior.halo, channels=prior.channels)
     if prior.levels is not None:
         stated.heard = prior.levels

@@ -1,11 +1,12 @@
 """PSNR and SSIM through scikit-image, always with an explicit data range.
 
-A metric is a function. What is to be known of it are attributes of that function, each with a
-default: see `Traits`.
+A metric is a function. What else is to be known of it are attributes of that function, each with
+a default: see `Traits`, and `engine.declared.marked`, which sets them.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ import numpy as np
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from .engine.declared import declared
 from .errors import RestorekitError
+from .guard import reason
 from .units import peak_of
 
 log = logging.getLogger(__name__)
@@ -22,14 +25,10 @@ log = logging.getLogger(__name__)
 # (restored, reference, data_range) -> score; where it needs no reference (restored, data_range).
 Metric = Callable[[np.ndarray, np.ndarray, float], float] | Callable[[np.ndarray, float], float]
 
-# Columns of tables and reports that are not a metric's.
-TAKEN = {"name", "seconds", "megapixels", "seconds_per_megapixel", "hole_psnr"}
-BASELINE = "baseline_"  # what a column of the benchmark's baseline begins with
-
 
 @dataclass(frozen=True)
 class Traits:
-    """What a metric says of itself, by attributes of these names.
+    """Of a metric.
 
     Attributes:
         higher_is_better: as PSNR is; False for a distance.
@@ -43,9 +42,8 @@ class Traits:
 
 
 def traits(metric: Metric) -> Traits:
-    """Those that a metric has as attributes, and defaults for the others."""
-    names = Traits.__dataclass_fields__
-    return Traits(**{name: getattr(metric, name) for name in names if hasattr(metric, name)})
+    """Those of a metric."""
+    return declared(metric, Traits())
 
 
 def psnr(restored: np.ndarray, reference: np.ndarray, data_range: float) -> float:
@@ -92,39 +90,26 @@ def chosen(
 
     Args:
         offered: all there are.
-        names: None for all but those `on_request`; of these, one whose name is a column's already
-            is left out, with a warning.
+        names: None for all but those `on_request`.
         referenced: whether there are references.
 
     Raises:
-        RestorekitError: for a name that is unknown or a column's already, for none, or if one
-            needs a reference and there is none.
+        RestorekitError: for an unknown name, for none, or if one needs a reference and there is
+            none.
     """
     if names is None:
         names = [n for n, metric in offered.items() if not traits(metric).on_request]
-        for name in filter(taken, names):
-            log.warning("the metric %r is left out: a column has that name already", name)
-        names = [name for name in names if not taken(name)]
     names = list(names)
     if not names:
         raise RestorekitError(f"no metric is named; use {', '.join(sorted(offered))}")
     for name in names:
         if name not in offered:
             raise RestorekitError(f"metric {name!r} is unknown; use {', '.join(sorted(offered))}")
-        if taken(name):
-            raise RestorekitError(
-                f"metric {name!r}: a column has that name already; its plugin must rename it"
-            )
         if not referenced and traits(offered[name]).needs_reference:
             raise RestorekitError(
                 f"metric {name!r} needs references; give a file or folder of them"
             )
     return {name: offered[name] for name in names}
-
-
-def taken(name: str) -> bool:
-    """Whether no metric can have a name, as a column of reports has it or may get it."""
-    return name in TAKEN or name.startswith(BASELINE)
 
 
 METRICS: dict[str, Metric] = {"psnr": psnr, "ssim": ssim}
@@ -189,9 +174,14 @@ def _number(name: str, metric: Metric, a: np.ndarray, b: np.ndarray | None) -> f
         return float(applied(metric, a, b, 255.0))
     except RestorekitError:
         raise
-    except Exception as error:
-        log.warning("metric %s: no number, %s: %s", name, type(error).__name__, error)
+    except (Exception, SystemExit) as error:
+        _tell(f"metric {name}: no number, {reason(error)}")
         return float("nan")
+
+
+@functools.cache  # once, whatever the number of pictures
+def _tell(what: str) -> None:
+    log.warning(what)
 
 
 def better(metric: Metric, one: float, other: float) -> bool:

@@ -13,9 +13,9 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import Distribution, EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
 
@@ -60,7 +60,8 @@ class Plugin:
 
     def __str__(self) -> str:
         """As messages name it."""
-        return f"plugin {self.package} {self.version}"
+        known = self.package != Package().name
+        return f"plugin {self.package} {self.version}" if known else f"plugin {self.name}"
 
     @property
     def ours(self) -> bool:
@@ -83,7 +84,8 @@ class Registry:
         self._known = {hook for hook in vars(hookspecs) if hook.startswith("restorekit_")}
         # Ours first: the first to claim a name keeps it.
         for point in sorted(points, key=lambda p: (package_of(p) != GROUP, p.name, package_of(p))):
-            plugin = Plugin(point.name, *about(point.dist))
+            package = about(point.dist)
+            plugin = Plugin(point.name, package.name, package.version)
             self.plugins.append(plugin)
             self._admit(plugin, point)
 
@@ -92,8 +94,8 @@ class Registry:
             with timed(plugin):
                 with guarded("its metadata"):
                     plugin.module = point.module
-                    if point.dist is not None and not plugin.ours:
-                        admission.check_requirement(point.dist)
+                    if not plugin.ours:
+                        admission.check_requirements(about(point.dist).requires, own_version())
                 with guarded("import"):
                     module = point.load()
                 plugin.hooks = self._hooks_of(module, f"{point.name} of {plugin.package}")
@@ -105,20 +107,21 @@ class Registry:
         """What a module implements, by the hook's name."""
         with guarded(getattr(module, "__name__", name)):
             admission.check_api(module)
-            admission.check_hooks(module, self._known)
+            admission.check_marked(module, self._known)
             try:
                 self._manager.register(module, name=name)
-                callers = self._manager.get_hookcallers(module) or []
+                hooks = {
+                    caller.name: implementation
+                    for caller in self._manager.get_hookcallers(module) or ()
+                    for implementation in caller.get_hookimpls()
+                    if implementation.plugin is module
+                }
+                admission.check_hooks(hooks, self._known)
             except Exception:
                 if self._manager.has_plugin(name):
                     self._manager.unregister(name=name)
                 raise
-            return {
-                caller.name: partial(self._answer, implementation)
-                for caller in callers
-                for implementation in caller.get_hookimpls()
-                if implementation.plugin is module and caller.name in self._known
-            }
+            return {hook: partial(self._answer, hooks[hook]) for hook in hooks.keys() & self._known}
 
     @staticmethod
     def _answer(implementation: pluggy.HookImpl, **arguments: Any) -> Any:
@@ -220,6 +223,10 @@ class Registry:
             f"{path}: not a prior of any kind known here; {REMEDY}, or what a plugin opens"
         )
 
+    def owner(self, kind: str, name: str) -> Plugin | None:
+        """Whose it is, of what has been asked for."""
+        return next((p for p in self.plugins if name in p.offers.get(kind, {})), None)
+
     def task(self, name: str) -> Task:
         """A task by its name. Raises RestorekitError if no plugin offers it."""
         if name not in self.tasks:
@@ -253,8 +260,8 @@ class Registry:
 
     def version_of(self, task: str) -> str:
         """The package that a task comes from, and its version."""
-        found = (p for p in self.plugins if task in p.offers.get("task", {}))
-        return next((f"{p.package} {p.version}" for p in found), "")
+        found = self.owner("task", task)
+        return f"{found.package} {found.version}" if found else ""
 
     def blamed(self, error: BaseException) -> str:
         """Which plugin's code failed, and how; empty where none but our own was running."""
@@ -309,20 +316,34 @@ def named(*passed: type[BaseException]) -> Iterator[None]:
         raise
 
 
-def package_of(point: EntryPoint) -> str:
-    """The name of the package that an entry point came with."""
-    return about(point.dist)[0]
+class Package(NamedTuple):
+    """What a distribution says of itself; question marks, where half of it was deleted."""
+
+    name: str = "?"
+    version: str = "?"
+    requires: Sequence[str] = ()
 
 
 @functools.cache  # as a package has several entry points, and its description may be long
-def about(package: Distribution | None) -> tuple[str, str]:
-    """A package's name and version; question marks, where half of it was deleted."""
-    said: tuple[str | None, str | None] = None, None
+def about(package: Distribution | None) -> Package:
+    """The package that an entry point came with."""
+    said = None
     with contextlib.suppress(Exception):
-        if package is not None:
-            metadata = package.metadata
-            said = metadata["Name"], metadata["Version"]
-    return said[0] or "?", said[1] or "?"
+        said = package and package.metadata
+    if not said:
+        return Package()
+    return Package(said["Name"] or "?", said["Version"] or "?", said.get_all("Requires-Dist") or ())
+
+
+def package_of(point: EntryPoint) -> str:
+    """The name of its package."""
+    return about(point.dist).name
+
+
+@functools.cache
+def own_version() -> str:
+    """Of restorekit, as it was installed."""
+    return version(GROUP)
 
 
 def chosen(points: Sequence[EntryPoint], said: str | None) -> list[EntryPoint]:

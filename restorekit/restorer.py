@@ -18,7 +18,7 @@ from torch import Tensor
 from . import memory, parameters, plugins, provenance
 from .alpha import resized, without_hidden
 from .choices import PRECISIONS, Choices
-from .engine.colour import coloured_state, in_colour
+from .engine.colour import EachChannel, coloured_state, in_colour
 from .engine.conditioning import needed
 from .engine.covariance import Covariance, whitened
 from .engine.declared import of_method, of_step
@@ -29,7 +29,7 @@ from .engine.regions import around
 from .engine.sampler import GRIDS, Cancelled, Progress, sample, times_for, travelling
 from .engine.symmetry import MIRROR, SQUARE, Ensemble, Motion, Turning
 from .engine.tiling import Tiled, Windowed
-from .engine.traits import Traits
+from .engine.traits import Known, Traits
 from .engine.wrappers import Guarded, Shared, Topped, out_of_memory
 from .errors import RestorekitError
 from .loading import find_device, find_prior, load_prior
@@ -113,9 +113,7 @@ class Restorer:
         self.cleans = choices.prior is not None  # itself, as it was asked for by name
         self.motions = SQUARE if self.prior.turned else MIRROR
         self.at_once = AT_ONCE.get(self.device.type, 1)
-        self.evaluated: Denoiser = self.prior
-        if self.prior.precision != torch.float32:
-            self.evaluated = Guarded(self.prior)
+        self.evaluated = _asked(self.prior)
         if self.at_once > 1:
             self.evaluated = Shared(self.evaluated)
 
@@ -220,7 +218,10 @@ class Restorer:
         """In IPTC's terms: all invented, some of it, or nothing."""
         if not self.task.takes_photo:
             return provenance.GENERATED
-        invented = problem.keep is not None or self.mode == "perceptual"
+        colours = (problem.channels or 0) > problem.observation.y.shape[
+            1
+        ]  # of which nothing is known
+        invented = problem.keep is not None or colours or self.mode == "perceptual"
         return provenance.COMPOSITE if invented else provenance.ENHANCED
 
     def _made(self, options: Mapping[str, Any], sample_number: int, asked: bool) -> str:
@@ -255,8 +256,9 @@ class Restorer:
             prior = load_prior(find_prior(CLEANER), self.device, self.precision)
         t = prior.schedule.time_for(level)
         alpha, _ = prior.schedule(t)
-        x_t = (float(alpha) * y.expand(-1, prior.channels, -1, -1)).to(self.device)
-        asked: Denoiser = prior if prior.precision == torch.float32 else Guarded(prior)
+        channels = max(prior.channels, y.shape[1])
+        x_t = (float(alpha) * y.expand(-1, channels, -1, -1)).to(self.device)
+        asked = _asked(prior)
         if prior.halo is not None:
             tile = memory.tile_for(prior, self.device, (y.shape[2], y.shape[3]))
             asked = Tiled(asked, tile, prior.halo, prior.multiple)
@@ -278,7 +280,7 @@ class Restorer:
         if where is None or halo is None or problem.guess is None or problem.finish is not None:
             return self._sampled(problem, noise, progress)
         box = around(where, halo, self.prior.multiple)
-        shape = len(y), self.prior.channels, *y.shape[2:]
+        shape = len(y), max(self.prior.channels, y.shape[1]), *y.shape[2:]
         part = dataclasses.replace(
             problem,
             observation=problem.observation.part(box.slices),
@@ -322,7 +324,7 @@ class Restorer:
             if is_state and level is not None:
                 chroma = noise.branch("chroma") if self.mode == "perceptual" else Noise(0, "chroma")
                 guess, level = coloured_state(guess, level, chroma), 3**0.5 * level
-        elif channels == self.prior.channels:
+        elif self.prior.channels in (1, channels):
             observation = problem.observation
         else:
             raise RestorekitError(f"the prior has {self.prior.channels} channels, not {channels}")
@@ -404,6 +406,12 @@ def _tell_of_windows(prior: str, window: int) -> None:
         prior,
         window,
     )
+
+
+def _asked(prior: Known) -> Denoiser:
+    """A prior as it is asked: safe from overflow, and channel by channel if it knows only grey."""
+    asked = prior if prior.precision == torch.float32 else Guarded(prior)
+    return EachChannel(asked) if prior.channels == 1 else asked
 
 
 def _sound(asked: Denoiser, prior: Traits) -> Denoiser:

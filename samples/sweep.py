@@ -18,10 +18,9 @@ from typing import Any
 from restorekit import plugins
 from restorekit.benchmark import benchmark
 from restorekit.choices import Choices
+from restorekit.engine.declared import of_step
 from restorekit.restorer import Restorer
 from restorekit.task import Task, resolve
-
-EVALUATIONS = {"heun": 2, "snore": 2}  # of one step, at most; 1 for all others
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("task")
@@ -84,7 +83,7 @@ def main() -> None:
         options = resolve(everything, given | ({weigh: weight} if weigh else {}))
         cells = [method, sampler, grid, *([weight] if weigh else [])]
         for nfe in arguments.nfe:
-            steps = nfe // EVALUATIONS.get(sampler, 1)
+            steps = nfe // of_step(plugins.registry().find("sampler", sampler)).evaluations
             shared = {"method": method, "sampler": sampler, "grid": grid, "steps": steps}
             best, (start, end) = max(
                 (score(task, arguments, options, **shared, start=start, end=end), (start, end))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import signal
+import sys
+import types
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["RESTOREKIT_CONFIG"] = ""  # whoever runs the tests may have defaults of their own
+os.environ["RESTOREKIT_DATA"] = ""  # and priors
 
 # Commands that are started in the background ignore Ctrl-C, and so would those that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -29,3 +35,29 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in, so that commands read as a user types them."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+class Install(Protocol):
+    """Installs modules by name, after our own: those of a name, or ones with these hooks."""
+
+    def __call__(self, **modules: str | Mapping[str, Any]) -> None: ...
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Install:
+    """A registry of the core, and what a test adds to it."""
+    from restorekit import plugins
+
+    def install(**modules: str | Mapping[str, Any]) -> None:
+        points = [importlib.metadata.EntryPoint("builtin", "restorekit.builtin", "restorekit")]
+        for name, given in modules.items():
+            if not isinstance(given, str):
+                module = types.ModuleType(f"plugin_{name}")
+                vars(module).update(given)
+                monkeypatch.setitem(sys.modules, module.__name__, module)
+                given = module.__name__
+            points.append(importlib.metadata.EntryPoint(name, given, "restorekit"))
+        registry = plugins.Registry(points)
+        monkeypatch.setattr(plugins, "registry", lambda: registry)
+
+    return install

@@ -158,8 +158,7 @@ def test_which_are_let_in(
         monkeypatch.setenv("RESTOREKIT_PLUGINS", said)
     plugins.registry.cache_clear()
     tasks = set(plugins.registry().tasks)
-    assert tasks - {"denoise", "superres", "inpaint", "dejpeg", "fade", "generate"} == there
-    assert "denoise" in tasks
+    assert tasks & {"bad", "wash"} == there and "denoise" in tasks
     assert told in caplog.text if told else "RESTOREKIT_PLUGINS" not in caplog.text
 
 
@@ -216,6 +215,51 @@ def test_findings_that_fail_name_the_plugin(
     assert run("diagnose a.png") == 0
     (line,) = (x for x in capfd.readouterr().out.splitlines() if x.startswith("  bad"))
     assert "could not look: plugin bad 2.5: find failed, ZeroDivisionError" in line
+
+
+FAILS = "\n@hookimpl\ndef restorekit_metrics(): return {'lost': lambda a, b, top: 1 / 0}\n"
+
+
+def test_a_metric_that_fails_leaves_its_column_empty(
+    installed: Callable[..., Plugin],
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The others are computed; it is said whose it is, and the exit code tells."""
+    installed(MINE + FAILS)
+    photo = np.random.default_rng(0).integers(0, 255, (16, 17, 3), np.uint8)
+    save("in/a.png", photo)
+    assert run("evaluate in in") == 3
+    out, err = capfd.readouterr()
+    heads, row, _ = (line.split() for line in out.splitlines())
+    assert {"psnr", "ssim", "lost"} <= {*heads} and row[1:3] == ["inf", "1.0000"]
+    assert "metric lost of plugin bad 2.5 has no number" in err
+    assert "lost: no number, ZeroDivisionError: division by zero" in caplog.text
+    assert run("evaluate in in --json") == 3
+    (found,) = json.loads(capfd.readouterr().out)["images"]
+    assert found["lost"] is None and found["ssim"] == 1
+    command = "benchmark denoise in --sigma 20 --prior photo-fast --json report.json"
+    assert run(command) == 3
+    assert "metric lost of plugin bad 2.5 has no number" in capfd.readouterr().err
+    mean = json.loads(Path("report.json").read_text())["mean"]
+    assert mean["lost"] is None and mean["psnr"] > 10
+
+
+def test_what_is_offered_is_tried(
+    installed: Callable[..., Plugin], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """By the conformance kit, which says what is wrong."""
+    fine = "import numpy as np\n@hookimpl\ndef restorekit_metrics():\n    def gain(a, b, top):\n"
+    fine += "        return -float(np.abs(a - b).mean()) / top\n    return {'gain': gain}\n"
+    start = "from restorekit.hookspecs import hookimpl\n"
+    installed(start + fine)
+    assert run("plugins bad --check") == 0
+    assert "sound" in capfd.readouterr().out
+    sys.modules.pop("bad")
+    installed(start + fine.replace("-float", "float"))  # it says that worse is better
+    assert run("plugins bad") == 0
+    assert run("plugins bad --check") == 1
+    assert "check of metric 'gain' failed, metric gain" in capfd.readouterr().out
 
 
 def test_an_unknown_name_tells_of_broken_plugins(

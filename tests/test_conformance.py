@@ -27,7 +27,8 @@ from restorekit.engine.operators import Identity, LinearOperator, Mask, Resample
 from restorekit.engine.sampler import STEPS, ddim
 from restorekit.engine.schedule import linear, over
 from restorekit.hookspecs import hookimpl
-from restorekit.metrics import METRICS, Metric, psnr
+from restorekit.loading import find_prior
+from restorekit.metrics import Metric, psnr
 from restorekit.task import Finding, Picture, Problem, Recipe, Task, Trial
 from restorekit.testing import (
     check_method,
@@ -72,12 +73,14 @@ def test_samplers(name: str) -> None:
 
 @pytest.mark.parametrize("name", list(priors.shipped()))
 def test_priors(name: str) -> None:
-    check_prior(priors.load(priors.shipped()[name]))
+    check_prior(find_prior(name))
 
 
-@pytest.mark.parametrize("name", list(METRICS))
+@pytest.mark.parametrize("name", ["psnr", "ssim", "blur", "ms_ssim", "vif"])
 def test_metrics(name: str) -> None:
-    check_metric(METRICS[name])
+    if name in ("ms_ssim", "vif"):
+        pytest.importorskip("torchmetrics")
+    check_metric(plugins.registry().offered("metric")[name])
 
 
 # --- Broken on purpose ----------------------------------------------------------------------
@@ -288,23 +291,31 @@ def toy(denoiser: Any, x_t: Any, t: Any, s: Any, noise: Any, previous: Any) -> A
 
 def curious(denoiser: Any, x_t: Any, t: Any, s: Any, noise: Any, previous: Any) -> Any:
     denoiser(x_t, t), denoiser(x_t, t)
-    return ddim()(denoiser, x_t, t, s, noise, previous)
+    return ddim(denoiser, x_t, t, s, noise, previous)
 
 
 def endless(denoiser: Any, x_t: Any, t: Any, s: Any, noise: Any, previous: Any) -> Any:
     """Divides by the noise of where it goes to."""
-    x_s, p = ddim()(denoiser, x_t, t, s, noise, previous)
+    x_s, p = ddim(denoiser, x_t, t, s, noise, previous)
     sigma = over(denoiser.schedule(s)[1], x_t)
     return x_s / sigma * sigma, p
+
+
+def noisy(
+    denoiser: Any, x_t: Any, t: Any, s: Any, noise: Any, previous: Any, *, more: float = 0.0
+) -> Any:
+    """Has an option that nobody explains."""
+    return ddim(denoiser, x_t, t, s, noise, previous, eta=more)
 
 
 @pytest.mark.parametrize(
     ("broken", "words"),
     [
+        (noisy, "says nothing of the option 'more'"),
         (forgetful, "times the variance"),
         (lucky, "draws from elsewhere than its Noise"),
         (toy, "its mean is off"),
-        (curious, "evaluations for 3, 4 and 5 steps"),
+        (curious, "says 1 evaluations a step, and takes"),
         (endless, "x_s is not finite at the clean end"),
     ],
 )
@@ -354,6 +365,13 @@ class Boastful(NetworkDenoiser):
 def test_a_broken_prior(broken: NetworkDenoiser, words: str) -> None:
     with pytest.raises(AssertionError, match=words):
         check_prior(broken, sound=False)
+
+
+def test_a_prior_is_what_it_says_before_it_is_loaded() -> None:
+    loaded = prior_with(lambda x: x)
+    said = priors.Prior("grey", (), 1, None, 1, {}, lambda *_: loaded)
+    with pytest.raises(AssertionError, match=r"\(1, 1\) before it is loaded, and \(3, 1\) after"):
+        check_prior(said)
 
 
 def test_a_prior_must_be_sound_unless_it_is_not_trained() -> None:

@@ -53,8 +53,8 @@ def psnr(name: str, clean: np.ndarray) -> float:
 
 @pytest.mark.usefixtures("here")
 def test_readmes_plugin_mends_photos() -> None:
-    """It beats what it starts from, and the mean of the lines above and below by half a decibel."""
-    clean = data.chelsea()[60:125, 100:180]
+    """It beats what it is given and, by a decibel, the mean of the lines above and below."""
+    clean = data.astronaut()[100:165, 180:260]
     halved, between = clean.copy(), clean.copy()
     halved[1::2] = 0
     between[1::2] = (clean[:-1:2].astype(float) + clean[2::2]) / 2
@@ -65,4 +65,4 @@ def test_readmes_plugin_mends_photos() -> None:
         check_task(registry.task("deinterlace"))
     assert np.abs(images.read("whole.png").pixels[::2].astype(int) - clean[::2]).max() <= 1
     assert psnr("whole.png", clean) > psnr("halved.png", clean) + 10
-    assert psnr("whole.png", clean) > psnr("between.png", clean) + 0.5
+    assert psnr("whole.png", clean) > psnr("between.png", clean) + 1

@@ -26,7 +26,7 @@ def mask() -> Mask:
     return Mask((torch.rand(1, 1, *SIZE, generator=torch.Generator().manual_seed(1)) < 0.6).float())
 
 
-class Blur(LinearOperator):
+class Smear(LinearOperator):
     """Gives forward and adjoint alone, as a plugin may: pinv and prox come from the base."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -47,25 +47,18 @@ OPERATORS: dict[str, Callable[[], LinearOperator]] = {
     "grey": lambda: Grey(Identity()),
     "grey then mask": lambda: Grey(mask()),
     "grey then bicubic": lambda: Grey(Resample(SIZE, (6, 8))),
-    "conjugate gradients": Blur,
+    "conjugate gradients": Smear,
 }
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("name", list(OPERATORS))
 def test_conformance(name: str, dtype: torch.dtype) -> None:
-    if name == "conjugate gradients" and dtype == torch.float64:
-        operator = OPERATORS[name]()  # iterates to 1e-6: its promise is the looser one
-        x = torch.randn(1, 3, *SIZE, dtype=dtype, generator=torch.Generator().manual_seed(0))
-        best = operator.prox(x, operator(x) + 1, 0.5)
-        gradient = operator.adjoint(operator(best) - operator(x) - 1) + 0.5 * (best - x)
-        assert gradient.abs().max() < 1e-4
-        return
     check_operator(OPERATORS[name](), (2, 3, *SIZE), dtype)
 
 
 def test_conformance_catches_a_wrong_adjoint() -> None:
-    class Wrong(Blur):
+    class Wrong(Smear):
         def adjoint(self, y: torch.Tensor) -> torch.Tensor:
             return self(y)
 

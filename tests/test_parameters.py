@@ -273,3 +273,18 @@ def test_a_priors_own_reach_its_load() -> None:
     assert abs(restored.mean() / 255 - 0.75) < 0.02
     with pytest.raises(RestorekitError, match="prior 'flat' has prompt, shade"):
         restorekit.restore("denoise", noise, prior=flat, tuning={"guidance": 7.5})
+
+
+def test_the_documents_step_is_one() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "options.md").read_text()
+    made: dict[str, Any] = {}
+    exec(text.split("```python\n")[1].split("```")[0], made)
+    relaxed = made["relaxed"]
+    assert of_step(relaxed).noiseless
+    assert parameters.of(relaxed)["share"].help == "of the way to x_0 that each step goes."
+    t, s = torch.tensor([0.5, 0.2], dtype=torch.float64)
+    x = torch.ones(1, 3, 6, 5, dtype=torch.float64)
+    whole, none = (relaxed(PRIOR, x, t, s, Noise(0), None, share=share)[0] for share in (1, 0))
+    torch.testing.assert_close(whole, hqs(PRIOR, x, t, s, Noise(0), None)[0])
+    (alpha_t, _), (alpha_s, _) = PRIOR.schedule(t), PRIOR.schedule(s)
+    torch.testing.assert_close(none, alpha_s / alpha_t * x)

@@ -93,6 +93,18 @@ def test_task_is_in_the_help(site: Path) -> None:
     assert "--seed" in own and "--on-exists" in own  # what all tasks share comes by itself
 
 
+def test_the_help_asks_strangers_for_tasks_alone(site: Path) -> None:
+    """So that it costs little more with them: nothing heavy, and no methods, are imported."""
+    code = "import sys; from restorekit.cli import main; main(['--help']); print(*sys.modules)"
+    environment = os.environ | {"PYTHONPATH": str(site)}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    loaded = set(ended.stdout.splitlines()[-1].split())
+    assert {"restorekit_depixelate", "lazy"} <= loaded
+    assert not loaded & {"torch", "numpy", "cv2", "kornia", "skimage", "restorekit.metrics"}
+
+
 def test_plugins_are_listed(site: Path) -> None:
     listed = json.loads(restorekit(site, "plugins", "--json", code=1).stdout)
     found = {(plugin["package"], plugin["name"]): plugin for plugin in listed}

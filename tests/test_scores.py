@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import types
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -12,7 +14,10 @@ import numpy as np
 import pytest
 from skimage import data
 
-from restorekit import images, plugins
+from restorekit import images, metrics
+from restorekit.engine.declared import marked
+from restorekit.hookspecs import hookimpl
+from restorekit.testing import installed
 from restorekit.units import eight_bit
 
 from .commands import run, save
@@ -223,21 +228,109 @@ def test_benchmark_baseline_of_denoising_is_non_local_means() -> None:
     assert np.array_equal(images.read("s/baseline/grey.png").pixels, expected)
 
 
-def test_a_plugin_s_metric_is_a_column_of_a_benchmark(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def mean_absolute_error(restored: np.ndarray, reference: np.ndarray, data_range: float) -> float:
+    return float(np.abs(restored - reference).mean() / data_range)
+
+
+@marked(metrics.Traits(higher_is_better=False, needs_reference=False))
+def roughness(restored: np.ndarray, data_range: float) -> float:
+    return float(np.abs(np.diff(restored, axis=0)).mean() / data_range)
+
+
+@marked(metrics.Traits(on_request=True))
+def slow(restored: np.ndarray, reference: np.ndarray, data_range: float) -> float:
+    return 1.0
+
+
+def failing(restored: np.ndarray, reference: np.ndarray, data_range: float) -> float:
+    raise ZeroDivisionError("no contrast")
+
+
+@pytest.fixture
+def measuring() -> Iterator[None]:
+    """Metrics of a plugin, of every kind."""
+    plugin = types.ModuleType("measuring")
+
+    @hookimpl
+    def restorekit_metrics() -> dict[str, metrics.Metric]:
+        lower = marked(metrics.Traits(higher_is_better=False))(mean_absolute_error)
+        offered = {"mean_absolute_error": lower, "roughness": roughness, "slow": slow}
+        return {**offered, "failing": failing}
+
+    vars(plugin)["restorekit_metrics"] = restorekit_metrics
+    with installed(plugin):
+        yield
+
+
+@pytest.mark.usefixtures("measuring")
+def test_metrics_of_a_plugin_have_their_columns(
+    pair: tuple[np.ndarray, np.ndarray],
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    registry = plugins.registry()
-    offered = registry.offered
+    """Names of any length stay apart; one that fails is told of, and costs the others nothing."""
+    assert run("evaluate noisy clean") == 3
+    head, one, *_ = capfd.readouterr().out.splitlines()
+    names = ["psnr", "ssim", "mean_absolute_error", "roughness", "failing"]
+    assert head.split() == names
+    numbers = dict(zip(names, one.split()[1:], strict=True))
+    assert numbers["psnr"] == f"{psnr(*pair):.4f}" and numbers["failing"] == "-"
+    assert "metric failing: no number, ZeroDivisionError: no contrast" in caplog.text
+    assert len(caplog.records) == 1  # of two pictures
 
-    def mae(restored: np.ndarray, reference: np.ndarray, data_range: float) -> float:
-        return float(np.abs(restored - reference).mean() / data_range)
 
-    def with_mae(kind: str) -> dict[str, object]:
-        return offered(kind) | ({"mae": mae} if kind == "metric" else {})
+@pytest.mark.usefixtures("measuring")
+@pytest.mark.parametrize(
+    ("arguments", "columns"),
+    [
+        ("noisy clean --metrics ssim", {"ssim"}),
+        ("noisy clean --metrics slow,psnr", {"slow", "psnr"}),
+        ("noisy --metrics roughness", {"roughness"}),
+        ("noisy/sub/one.png --metrics roughness", {"roughness"}),
+    ],
+)
+def test_evaluate_computes_what_is_asked_for(
+    pair: tuple[np.ndarray, np.ndarray],
+    capfd: pytest.CaptureFixture[str],
+    arguments: str,
+    columns: set[str],
+) -> None:
+    assert run(f"evaluate {arguments} --json") == 0
+    report = json.loads(capfd.readouterr().out)
+    assert set(report["mean"]) == columns
+    assert all(set(row) == columns | {"name"} for row in report["images"])
 
-    monkeypatch.setattr(registry, "offered", with_mae)
+
+@pytest.mark.usefixtures("measuring")
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("evaluate noisy clean --metrics lpips", "'lpips' is unknown; use blur, failing"),
+        ("evaluate noisy --metrics roughness,psnr", "'psnr' needs references"),
+        ("benchmark denoise clean --sigma 5 --metrics ssin --prior missing.pt", "'ssin' is"),
+    ],
+)
+def test_metrics_that_cannot_be_had(
+    pair: tuple[np.ndarray, np.ndarray],
+    capfd: pytest.CaptureFixture[str],
+    command: str,
+    words: str,
+) -> None:
+    """Are refused before anything is read or restored."""
+    assert run(command) == 1
+    assert words in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("measuring")
+def test_the_better_of_two_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a metric's own direction."""
     save("in/a.png", CAT[:32, :40])
-    assert run("benchmark denoise in --sigma 20 --json report.json") == 0
-    assert "baseline_mae" in capsys.readouterr().out
+    command = "benchmark denoise in --sigma 20 --metrics psnr,mean_absolute_error,roughness"
+    assert run(f"{command} --json report.json") == 0
+    head, one, *_ = capsys.readouterr().out.splitlines()
     mean = json.loads(Path("report.json").read_text())["mean"]
-    assert 0 < mean["mae"] < mean["baseline_mae"]
+    cells = dict(zip(head.split(), one.split()[1:], strict=True))
+    for name, sign in (("psnr", 1), ("mean_absolute_error", -1), ("roughness", -1)):
+        ours, theirs = mean[name], mean[f"baseline_{name}"]
+        assert cells[name].endswith("*") == (sign * ours > sign * theirs)
+        assert cells[f"baseline_{name}"].endswith("*") == (sign * theirs > sign * ours)

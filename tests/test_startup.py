@@ -36,7 +36,7 @@ def test_every_help(capfd: pytest.CaptureFixture[str]) -> None:
         assert out.startswith(" ".join(["Usage: restorekit", *path])) and err == ""
 
 
-@pytest.mark.parametrize("command", ["--help", "superres --help", "import"])
+@pytest.mark.parametrize("command", ["--help", "priors list", "superres --help", "import"])
 def test_light_commands_load_nothing_heavy(command: str) -> None:
     call = "import restorekit" if command == "import" else f"main({command.split()!r})"
     code = f"import sys; from restorekit.cli import main; {call}; print(*sys.modules)"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from .. import plugins
 from ..options import HOW_STRONG, MACHINE, MOST_STEPS, RESEARCH, NameOrPath, Option, Travel
 from ..task import Task
 
@@ -28,6 +30,7 @@ class FilePath(click.Path):
 
 PATH = FilePath(path_type=Path)
 FLAG: dict[str, Any] = {"is_flag": True}
+SOME_FAILED = 3
 
 
 class Tile(click.ParamType):  # type: ignore[type-arg]
@@ -134,6 +137,22 @@ def common_options(task: Task | None) -> list[click.Parameter]:
     ]
 
 
+class Names(click.ParamType):  # type: ignore[type-arg]
+    """Names, with commas between them."""
+
+    name = "NAME,..."
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> list[str]:
+        return value if isinstance(value, list) else [n.strip() for n in value.split(",")]
+
+
+METRICS: dict[str, Any] = {
+    "type": Names(),
+    "help": "Which to compute; `restorekit plugins` lists what there is. By default all but those "
+    "that take long.",
+}
+
+
 def debug_option() -> Option:
     return Option(["--debug"], **FLAG, once=True, heading=RESEARCH, help="Show tracebacks.")
 
@@ -142,6 +161,18 @@ def shown(text: object) -> str:
     """Text for a terminal, in which a file's name cannot hide control sequences."""
     plain = click.format_filename(str(text))
     return "".join(c if c.isprintable() or c == " " else f"\\x{ord(c):02x}" for c in plain)
+
+
+def check_whole(means: Mapping[str, float]) -> None:
+    """Ends with exit code 3 where a metric has no number for a photo, and names whose it is."""
+    lost = False
+    for name, mean in means.items():
+        owner = plugins.registry().owner("metric", name)
+        if owner is not None and math.isnan(mean):
+            click.echo(f"metric {name} of {owner} has no number for a photo", err=True)
+            lost = True
+    if lost:
+        raise click.exceptions.Exit(SOME_FAILED)
 
 
 def json_text(value: Any) -> str:

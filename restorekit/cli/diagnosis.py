@@ -11,9 +11,8 @@ import click
 from ..errors import RestorekitError
 from ..options import FILES, FOLDERS, HOW_STRONG, RESEARCH, Number, Option
 from ..task import PRESETS
-from .common import choices_from, common_options, debug_option, json_text, shown
+from .common import SOME_FAILED, choices_from, common_options, debug_option, json_text, shown
 from .files import (
-    SOME_FAILED,
     file_options,
     folder_options,
     inputs_argument,

@@ -15,13 +15,11 @@ from .. import files
 from ..errors import RestorekitError
 from ..options import MOST_SAMPLES, RESEARCH, Number, Option, always
 from ..progress import Bar, FolderBar, on_terminal
-from .common import FLAG, PATH, shown
+from .common import FLAG, PATH, SOME_FAILED, shown
 from .tally import Tally
 
 if TYPE_CHECKING:
     from ..folder import Engine, Spec
-
-SOME_FAILED = 3
 
 
 class Shard(click.ParamType):  # type: ignore[type-arg]

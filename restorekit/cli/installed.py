@@ -87,6 +87,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 def tried(plugin: Plugin) -> None:
     """Tries all that a plugin offers; what fails first is its problem."""
     from .. import testing
+    from ..loading import find_prior
 
     for kind in KINDS:
         check = getattr(testing, f"check_{kind}", None)
@@ -95,6 +96,6 @@ def tried(plugin: Plugin) -> None:
         for name, thing in plugin.offers.get(kind, {}).items():
             try:
                 with guarded(f"check of {kind} {name!r}"):
-                    check(thing)
+                    check(find_prior(name) if kind == "prior" else thing)
             except RestorekitError as error:
                 plugin.problem = plugin.problem or str(error)

@@ -24,10 +24,10 @@ def priors_group() -> None:
 
 @priors_group.command("list")
 def priors_list() -> None:
-    """Names and files of all installed priors."""
-    from ..loading import find_prior
+    """Names and files of all priors, those that you have imported among them."""
+    from ..loading import find_prior, offered_priors
 
-    for name, given in sorted(plugins.registry().offered("prior").items()):
+    for name, given in sorted(offered_priors().items()):
         path = given if isinstance(given, Path) else None
         if path is not None and not path.exists():  # a plugin may promise what is not there
             click.echo(f"{name:16} {'missing':>9}  {path}")
@@ -40,6 +40,36 @@ def priors_list() -> None:
         size = sum(file.stat().st_size for file in prior.files if file.exists())
         where = path or next(iter(prior.files), "in memory")
         click.echo(f"{name:16} {size / 1e6:6.1f} MB  {where}")
+
+
+@priors_group.command("import")
+@click.argument("path", type=PATH)
+@click.option("--name", required=True, help="What --prior is to take for it.")
+@click.option(
+    "--overwrite",
+    cls=Option,
+    is_flag=True,
+    once=True,
+    help="Replace one that was imported under that name.",
+)
+@click.option("--debug", cls=Option, once=True, is_flag=True, help="Show tracebacks.")
+def priors_import(path: Path, name: str, overwrite: bool, debug: bool) -> None:
+    """Keep a prior under a name: a copy of a weights file, or of a folder that a plugin opens."""
+    from ..loading import prior_at
+    from ..priors import own
+
+    if name in plugins.registry().offered("prior"):
+        raise RestorekitError(f"a plugin has a prior {name!r} already; use another name")
+    click.echo(shown(own.keep(prior_at(path), path, name, overwrite)))
+
+
+@priors_group.command("remove")
+@click.argument("name")
+def priors_remove(name: str) -> None:
+    """Delete a prior that was imported."""
+    from ..priors import own
+
+    click.echo(shown(f"{own.forget(name)}: removed"))
 
 
 @priors_group.command("show")

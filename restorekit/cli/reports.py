@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from ..options import Option
-from .common import PATH, json_text
+from .common import METRICS, PATH, check_whole, json_text
 
 
 @click.command("evaluate")
@@ -20,6 +21,7 @@ from .common import PATH, json_text
     help="Restored and reference of one folder, as '*_real.JPG' '*_mean.JPG': the star is what "
     "the names of a pair share.",
 )
+@click.option("--metrics", **METRICS)
 @click.option("--luma", is_flag=True, help="Score BT.601 luma alone.")
 @click.option("--crop-border", type=click.IntRange(0), default=0, help="Pixels not scored.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -29,24 +31,33 @@ def evaluate(
     restored: Path,
     reference: Path | None,
     pairs: tuple[str, str] | None,
+    metrics: list[str] | None,
     luma: bool,
     crop_border: int,
     as_json: bool,
     as_csv: bool,
     debug: bool,
 ) -> None:
-    """PSNR and SSIM of a restored photo, or of a folder's, matched to references by name."""
-    if (reference is None) == (pairs is None):
-        raise click.UsageError("give either a REFERENCE or two patterns with --pairs")
+    """PSNR and SSIM of a restored photo, or of a folder's, matched to references by name.
+
+    Metrics that need no reference, named with --metrics, score restored photos alone.
+    """
+    if (reference is None) == (pairs is None) and (pairs or not metrics):
+        raise click.UsageError(
+            "give either a REFERENCE or two patterns with --pairs, or --metrics that need neither"
+        )
     from .. import evaluation
 
+    matched: Sequence[tuple[str, Path, Path | None]]
     if pairs is not None:
         matched = evaluation.pairs_within(restored, *pairs)
-    else:
-        assert reference is not None
+    elif reference is not None:
         matched = evaluation.pairs(restored, reference)
-    report = evaluation.evaluate(matched, luma=luma, crop_border=crop_border)
+    else:
+        matched = evaluation.alone(restored)
+    report = evaluation.evaluate(matched, metrics=metrics, luma=luma, crop_border=crop_border)
     if as_json:
         click.echo(json_text(report))
     else:
         click.echo(evaluation.as_csv(report) if as_csv else evaluation.as_table(report), nl=False)
+    check_whole(report["mean"])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,8 +13,27 @@ from ..errors import RestorekitError
 from ..files import guarded, write_report
 from ..options import FILES, Option, always
 from ..task import Task
-from .common import FLAG, PATH, choices_from, common_options, json_text
+from .common import FLAG, METRICS, PATH, check_whole, choices_from, common_options, json_text
 from .help import Command
+
+if TYPE_CHECKING:
+    from ..metrics import Metric
+
+BASELINE = "baseline_"  # before the name of a metric: the baseline's
+
+
+def starred(row: Mapping[str, float], measures: Mapping[str, Metric]) -> set[str]:
+    """Of each metric's two columns, the restored picture's and the baseline's, the better one."""
+    from ..metrics import better
+
+    best = set()
+    for name, metric in measures.items():
+        ours, theirs = row[name], row[BASELINE + name]
+        if better(metric, ours, theirs):
+            best.add(name)
+        elif better(metric, theirs, ours):
+            best.add(BASELINE + name)
+    return best
 
 
 def trial_command(task: Task) -> click.Command:
@@ -24,6 +44,7 @@ def trial_command(task: Task) -> click.Command:
         *task.options,
         *(trial.options if trial else ()),
         *common_options(task),
+        click.Option(["--metrics"], **METRICS),
         click.Option(["--luma/--rgb"], default=None, help="Score on luma, or on all channels."),
         click.Option(["--crop-border"], type=click.IntRange(0), help="Pixels not scored."),
         Option(
@@ -44,6 +65,7 @@ def trial_command(task: Task) -> click.Command:
     ]
 
     def command(folder: Path, json_file: Path | None, **values: Any) -> None:
+        from .. import metrics
         from ..benchmark import benchmark
         from ..restorer import Restorer
 
@@ -53,31 +75,41 @@ def trial_command(task: Task) -> click.Command:
             raise RestorekitError(f"{json_file}: its folder does not exist; make it first")
         extra = {n: values.pop(n) for n in ("luma", "crop_border", "save")}
         quiet = values.pop("quiet")
+        offered = plugins.registry().offered("metric")
+        measures = metrics.chosen(offered, values.pop("metrics"))
         choices = choices_from(values, "fidelity")
         restorer = Restorer(task, choices, values)
-        measures = plugins.registry().offered("metric")
-        columns = [*measures, *(f"baseline_{name}" for name in measures)]
-        columns += ["hole_psnr", "baseline_hole_psnr"] if trial and trial.region else []
+        compared = {**measures}
+        columns = [*measures, *(BASELINE + name for name in measures)]
+        if trial and trial.region:
+            compared["hole_psnr"] = metrics.psnr
+            columns += ["hole_psnr", BASELINE + "hole_psnr"]
+        widths = {c: max(8, len(c) + 2) for c in columns}
 
         def show(name: str, row: dict[str, Any], speed: float) -> None:
-            numbers = "".join(f"{row[c]:>{max(8, len(c) + 1)}.4g}" for c in columns)
+            best = starred(row, compared)
+            cells = (f"{row[c]:.4g}{'*' if c in best else ' '}" for c in columns)
+            numbers = "".join(f"{c:>{w}}" for c, w in zip(cells, widths.values(), strict=True))
             click.echo(f"{name:24.24}{numbers}{speed:>9.2f}")
 
         def each(row: dict[str, Any]) -> None:
             show(row["name"], row, row["seconds"] / row["megapixels"])
 
         if not quiet:
-            heads = "".join(f"{c:>{max(8, len(c) + 1)}}" for c in columns)
+            heads = "".join(f"{c + ' ':>{w}}" for c, w in widths.items())
             click.echo(f"{'':24}{heads}{'s/MP':>9}")
         read = [path for path in folder.rglob("*") if path.is_file()]
         with guarded([*read, *restorer.prior_found.files]):
-            report = benchmark(restorer, folder, values, each=None if quiet else each, **extra)
+            how = {"measures": measures, "each": None if quiet else each, **extra}
+            report = benchmark(restorer, folder, values, **how)
             if json_file is not None:
                 write_report(json_file, json_text(report) + "\n")
         mean = report["mean"]
         if not quiet:
             show("mean", mean, mean["seconds_per_megapixel"])
+            click.echo("*: the better of the two, restored or baseline")
             click.echo(f"network evaluations (NFE) per photo: {report['nfe']}")
+        check_whole(mean)
 
     return Command(
         task.name, own=params, callback=command, help=f"Try on clean photos: {task.summary}"

@@ -1,12 +1,15 @@
-"""A grey photo for a prior of colour."""
+"""A grey photo for a prior of colour, and a photo in colour for one of grey."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from .conditioning import Degradation, Observation
+from .denoiser import Prediction
 from .noise import Noise
 from .operators import Grey, Mask
+from .wrappers import Wrapper
 
 
 def in_colour(observation: Observation) -> Observation:
@@ -35,3 +38,13 @@ def coloured_state(grey: Tensor, level: float | Tensor, noise: Noise) -> Tensor:
     """
     eps = noise.like(grey)
     return grey + 3**0.5 * level * (eps - eps.mean(1, keepdim=True))
+
+
+class EachChannel(Wrapper):
+    """Asks a denoiser of one channel about every channel of a picture, as if they were pictures."""
+
+    def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
+        answers = [self.denoiser(x, t) for x in x_t.split(1, dim=1)]
+        fractions = [a.variance_fraction for a in answers if a.variance_fraction is not None]
+        x_0 = torch.cat([a.x_0 for a in answers], dim=1)
+        return Prediction(x_0, torch.cat(fractions, dim=1) if fractions else None)

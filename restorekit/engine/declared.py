@@ -1,4 +1,4 @@
-"""What a step or a method says of itself: attributes of the function, which a plugin sets too.
+"""What a step, a method or a metric says of itself: attributes of the function, a plugin's too.
 
     @marked(StepTraits(noiseless=True))
     def settled(denoiser, x_t, t, s, noise, previous, *, momentum=0.8): ...
@@ -54,10 +54,10 @@ class MethodTraits:
     conditions: bool = True
 
 
-Traits = TypeVar("Traits", StepTraits, MethodTraits)
+Traits = TypeVar("Traits", bound=Any)  # a dataclass, as those above
 
 
-def marked(traits: StepTraits | MethodTraits) -> Callable[[Function], Function]:
+def marked(traits: Any) -> Callable[[Function], Function]:
     """A decorator that gives a function these traits."""
 
     def mark(function: Function) -> Function:
@@ -70,15 +70,16 @@ def marked(traits: StepTraits | MethodTraits) -> Callable[[Function], Function]:
 
 def of_step(step: Callable[..., Any]) -> StepTraits:
     """The traits of a sampler's step."""
-    return _of(step, StepTraits())
+    return declared(step, StepTraits())
 
 
 def of_method(method: Callable[..., Any]) -> MethodTraits:
     """The traits of a method."""
-    return _of(method, MethodTraits())
+    return declared(method, MethodTraits())
 
 
-def _of(function: Callable[..., Any], defaults: Traits) -> Traits:
+def declared(function: Callable[..., Any], defaults: Traits) -> Traits:
+    """Traits of any kind, those that a function leaves out by default."""
     within = layers(function)
     found = {
         name: getattr(layer, name)

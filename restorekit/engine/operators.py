@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from .covariance import Covariance
-from .solver import conjugate_gradients
+from .solver import conjugate_gradients, least_squares
 
 
 class LinearOperator(nn.Module):
     """A linear map of pictures. Calls never mutate; buffers follow `.to()`.
 
-    Subclasses give `forward` and `adjoint`; `pinv` and `prox` fall back to conjugate gradients
-    on the normal equations and should be overridden where there is a closed form.
+    Subclasses give `forward` and `adjoint`; `pinv` and `prox` fall back to conjugate gradients, and
+    should be overridden where there is a closed form.
 
     Attributes:
         norm: an upper bound of the largest singular value.
@@ -37,8 +37,7 @@ class LinearOperator(nn.Module):
 
     def pinv(self, y: Tensor) -> Tensor:
         """A^+ y, the x of least norm among those that minimise |A x - y|."""
-        b = self.adjoint(y)
-        return conjugate_gradients(lambda x: self.adjoint(self(x)), b, torch.zeros_like(b))
+        return least_squares(self, self.adjoint, y)
 
     def prox(self, z: Tensor, y: Tensor, rho: float) -> Tensor:
         """argmin_x |A x - y|^2 + rho |x - z|^2, for rho > 0."""

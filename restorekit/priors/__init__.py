@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RestorekitError
 from ..files import write
+from .bridge import from_denoiser
+from .own import imported
 from .prior import Prior
 from .weights import KEY, REMEDY, check_finite, check_shapes, headed
 
@@ -22,7 +24,18 @@ if TYPE_CHECKING:
 
     from ..engine.denoiser import NetworkDenoiser
 
-__all__ = ["OF_RUN", "Prior", "load", "opened", "own_weights", "read_metadata", "save", "shipped"]
+__all__ = [
+    "OF_RUN",
+    "Prior",
+    "from_denoiser",
+    "imported",
+    "load",
+    "opened",
+    "own_weights",
+    "read_metadata",
+    "save",
+    "shipped",
+]
 
 SHIPPED = Path(__file__).parent
 WEIGHTS, OF_RUN = ".safetensors", "prior.safetensors"
@@ -52,7 +65,7 @@ def opened(path: Path) -> Prior | None:
     Raises:
         RestorekitError: if the file says that it is safetensors, and is no prior of restorekit's.
     """
-    from ..engine.unet import UNetConfig
+    from ..engine.unet_config import UNetConfig
 
     if path.is_dir():
         if not (path / OF_RUN).exists():
@@ -100,7 +113,8 @@ def load(
 
     from ..engine.denoiser import NetworkDenoiser
     from ..engine.schedule import SCHEDULES
-    from ..engine.unet import UNet, UNetConfig
+    from ..engine.unet import UNet
+    from ..engine.unet_config import UNetConfig
 
     with headed(path) as (file, header):
         described, training = header.described, header.described.training

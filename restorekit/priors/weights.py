@@ -18,7 +18,7 @@ from ..files import opened
 if TYPE_CHECKING:
     import torch
 
-    from ..engine.unet import UNetConfig
+    from ..engine.unet_config import UNetConfig
 
 KEY = "restorekit"
 REMEDY = "priors are .safetensors files written by `restorekit train`"

@@ -10,6 +10,7 @@ from ..engine.covariance import Covariance, covariance_of
 from ..engine.denoiser import Prediction
 from ..engine.operators import LinearOperator
 from ..engine.schedule import Schedule, linear, over
+from ..priors import Prior
 
 
 class GaussianPrior:
@@ -42,6 +43,15 @@ class GaussianPrior:
         """Var[x_0 | x_t], which is the same for every value."""
         s2 = self.schedule.noise_to_signal(t) ** 2
         return s2 * self.prior_variance / (s2 + self.prior_variance)
+
+    def prior(self, name: str = "gaussian") -> Prior:
+        """What `Choices(prior=...)` takes."""
+
+        def load(device: torch.device, precision: str) -> GaussianPrior:
+            return self
+
+        described = {"mean": self.mean.tolist(), "variance": self.prior_variance}
+        return Prior(name, (), self.channels, None, self.halo, described, load)
 
     def posterior(self, observation: Observation) -> tuple[Tensor, Tensor]:
         """Mean and per-value variance of x_0 | y, by dense linear algebra in float64.

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from ..engine.conditioning import Degradation, Method, Observation
+from ..engine.declared import layers, of_method
 from ..engine.denoiser import Denoiser
 from ..engine.operators import Identity, LinearOperator, Mask, Resample
+from ..parameters import of
 from .gaussian import GaussianPrior
 
 SIZE = (5, 4)
@@ -34,30 +36,45 @@ def check_method(
 
     - The answer has the state's shape, type and no NaN; it is the same when asked again; state
       and measurement stay as they were.
-    - A x_0 is nearer to y than the prior alone brings it, unless the method `keeps_state`.
+    - A x_0 is nearer to y than the prior alone brings it, unless its trait `conditions` is False.
     - Where it claims to be exact, x_0 is E[x_0 | x_t, y].
+    - Every option has a line in the docstring.
 
     Args:
-        method: with its options bound, if it has any.
+        method: with its traits, see `restorekit.engine.declared`; a partial sets options.
         exact: (operator, sigma_y) -> whether it is exact there for a Gaussian prior.
         observations: of pictures (1, 1, 5, 4), all of which it must take. By default a mask, a
             bicubic reduction and the identity, with noise and without, of which it may refuse any
             by a ValueError that says so.
     """
-    name = getattr(method, "__name__", repr(method))
+    name = name_of(method)
+    check_options(method)
     for observation in standard() if observations is None else observations:
         prior = GaussianPrior(torch.zeros(1, 1, *SIZE, dtype=torch.float64), VARIANCE)
         kept = observation.y.clone()
         try:
             posterior = method(prior, observation)
             _answers(name, posterior, prior, observation, exact)
-            if not getattr(method, "keeps_state", False):
+            if of_method(method).conditions:
                 _nearer(name, posterior, prior, observation)
         except ValueError as error:
             operator = type(observation.operator).__name__
             assert observations is None, f"method {name} refuses {operator}: {error}"
             assert str(error), f"method {name} refuses {operator} without saying why"
         assert torch.equal(observation.y, kept), f"method {name} changed y"
+
+
+def name_of(function: Callable[..., object]) -> str:
+    """What a function is called where it was written."""
+    inner = layers(function)[-1]
+    return getattr(inner, "__name__", type(inner).__name__)
+
+
+def check_options(function: Callable[..., object]) -> None:
+    """Asserts that the docstring explains every option of a method or step."""
+    for option in of(function).values():
+        said = f"the docstring of {name_of(function)} says nothing of the option {option.name!r}"
+        assert option.help, said
 
 
 def standard() -> Iterable[Observation]:

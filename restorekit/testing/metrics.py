@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ..metrics import Metric, applied, better, traits
+from .methods import name_of
 
 SIDES = (192, 208)  # several scales of an image pyramid fit
 
@@ -24,7 +25,7 @@ def check_metric(metric: Metric) -> None:
         metric: with its traits, see `restorekit.metrics`.
     """
     said = traits(metric)
-    name = getattr(metric, "__name__", repr(metric))
+    name = name_of(metric)
     clean = photo()
 
     def score(seen: np.ndarray, reference: np.ndarray, peak: float = 255.0) -> float:

@@ -9,6 +9,10 @@ from ..engine.denoiser import Denoiser
 from ..engine.noise import Noise
 from ..engine.schedule import over
 from ..engine.tiling import Tiled
+from ..engine.traits import Known, known
+from ..engine.wrappers import Topped
+from ..loading import load_prior
+from ..priors import Prior
 from ..soundness import pictures
 from ..soundness.rows import HELD
 
@@ -19,30 +23,39 @@ EQUAL = 1e-4
 
 
 @torch.inference_mode()
-def check_prior(denoiser: Denoiser, *, sound: bool = True) -> None:
+def check_prior(given: Prior | Denoiser, *, sound: bool = True) -> None:
     """Asserts what samplers and tiles rely on.
 
     - x_0 has the state's shape and type, for one picture and two, square, odd and tiny ones, and
       is finite at every time from 0 to 1, as is r_t^2, which is not negative. It is the same when
       asked again, and the state stays as it was.
     - White noise of the level that it is told becomes less; clean photos told the same level lose
-      no more than `restorekit priors check` allows.
+      no more than `restorekit priors check` allows. One that is not `bound` is asked about both as
+      tasks ask it, with further noise.
     - Where its `halo` says that it is local, tiles give the same numbers as the whole.
 
     Args:
-        denoiser: on the CPU, with attributes `halo`, `multiple` and `channels`, where they are not
-            None, 1 and 3.
+        given: what a plugin offers, or a denoiser on the CPU; see `engine.traits.Traits` for the
+            attributes that it may have.
         sound: whether to ask about photos, for which it must have been trained.
     """
-    channels: int = getattr(denoiser, "channels", 3)
+    if isinstance(given, Prior):
+        prior = load_prior(given, torch.device("cpu"), "float32")
+        said, has = (given.channels, given.halo), (prior.channels, prior.halo)
+        assert said[0] == has[0] and (said[1] is None) == (has[1] is None), (
+            f"the prior says (channels, halo) = {said} before it is loaded, and {has} after"
+        )
+    else:
+        prior = known(given)
     photos = 2 * pictures.shipped(SIDE)[:2] - 1
-    photos = photos if channels == 3 else photos.mean(1, keepdim=True).expand(-1, channels, -1, -1)
+    if prior.channels != 3:
+        photos = photos.mean(1, keepdim=True).expand(-1, prior.channels, -1, -1)
     for count, height, width in SHAPES:
-        _answers(denoiser, photos[:count, :, :height, :width])
-    if getattr(denoiser, "halo", None) is not None:
-        _local(denoiser, photos[:1])
+        _answers(prior, photos[:count, :, :height, :width])
+    if prior.halo is not None:
+        _local(prior, prior.halo, photos[:1])
     if sound:
-        _sound(denoiser, photos)
+        _sound(prior if prior.bound else Topped(prior), photos)
 
 
 def _answers(denoiser: Denoiser, x_0: Tensor) -> None:
@@ -67,13 +80,12 @@ def _asked(denoiser: Denoiser, noisy: Tensor) -> Tensor:
     return denoiser(over(denoiser.schedule(t)[0], noisy) * noisy, t).x_0
 
 
-def _local(denoiser: Denoiser, photo: Tensor) -> None:
-    halo: int = getattr(denoiser, "halo", 0)
-    multiple: int = getattr(denoiser, "multiple", 1)
+def _local(prior: Known, halo: int, photo: Tensor) -> None:
+    multiple = prior.multiple
     beyond = 2 * halo + 2 * multiple + SIDE  # so that no tile sees all of it
     wide = photo.repeat(1, 1, 1, -(-beyond // SIDE))
-    tiled = Tiled(denoiser, max(SIDE // 2 // multiple, 1) * multiple, halo, multiple)
-    gap = (_asked(tiled, wide) - _asked(denoiser, wide)).abs().max().item()
+    tiled = Tiled(prior, max(SIDE // 2 // multiple, 1) * multiple, halo, multiple)
+    gap = (_asked(tiled, wide) - _asked(prior, wide)).abs().max().item()
     assert gap < EQUAL, f"the prior says it sees {halo} pixels far, but tiles differ by {gap:.2g}"
 
 

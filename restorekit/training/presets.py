@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..engine.unet import UNetConfig
+from ..engine.unet_config import UNetConfig
 from ..errors import RestorekitError
 from ..files import text
 from .settings import Settings, table

@@ -10,7 +10,7 @@ from typing import Any
 from ..engine.denoiser import PARAMETRISATIONS
 from ..engine.losses import OBJECTIVES
 from ..engine.schedule import SCHEDULES
-from ..engine.unet import UNetConfig
+from ..engine.unet_config import UNetConfig
 from ..errors import RestorekitError
 
 OPTIMISERS = ("muon", "adamw")

@@ -20,7 +20,8 @@ from .. import priors
 from ..engine.denoiser import NetworkDenoiser
 from ..engine.losses import OBJECTIVES
 from ..engine.schedule import SCHEDULES
-from ..engine.unet import UNet, UNetConfig
+from ..engine.unet import UNet
+from ..engine.unet_config import UNetConfig
 from ..errors import RestorekitError
 from ..files import make_folder, read
 from ..units import YEAR

@@ -182,7 +182,10 @@ const clicks = {
   find,
   preview: tryPart,
   restore,
-  keep: async () => say(`Saved as ${(await results.keep()).map((name) => `${gallery.output}/${name}`).join(", ")}`),
+  keep: async () => {
+    say("Saving");
+    say(`Saved as ${(await results.keep()).map((name) => `${gallery.output}/${name}`).join(", ")}`);
+  },
   "folder-run": restoreFolder,
 };
 for (const [id, click] of Object.entries(clicks)) byId(id).addEventListener("click", () => attempt(click));
