@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 MINUTES ?= 10
 
-.PHONY: install demo test fuzz hostile check format clean
+.PHONY: install demo screenshots test fuzz hostile check format clean
 
 install: $(VENV)/installed
 
@@ -18,6 +18,10 @@ $(VENV)/installed: pyproject.toml
 
 demo: install  ## restore the sample photos; pictures in demo/
 	$(BIN)/python samples/demo.py demo
+
+screenshots: install  ## the pictures in docs/pictures, in Debian's chromium
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) playwright
+	$(BIN)/python samples/screenshots.py docs/pictures
 
 test: install  ## the whole suite
 	$(BIN)/python -m pytest

@@ -31,7 +31,8 @@ def words(text: str) -> frozenset[str]:
 
 # Commands of ours, which no task may be called.
 COMMANDS = words(
-    "benchmark config diagnose evaluate help methods plugins priors restore run samplers train"
+    "benchmark compare config contact diagnose evaluate help methods plugins priors restore run "
+    "samplers train"
 )
 # Options that other options cannot stand beside: of all that restores, of a task's command alone,
 # and of `benchmark` alone.
@@ -42,9 +43,9 @@ SHARED = words(
 RESTORING = words(
     "-o --output --preview --at --on-exists --quality --bit-depth --strip-metadata --provenance "
     "--no-provenance --max-megapixels --include --exclude --format --shard --dry-run "
-    "--retry-failed --verify --engine --workers --report --samples"
+    "--retry-failed --verify --engine --workers --report --html --samples"
 )
-TRYING = words("--luma --rgb --crop-border --metrics --json --save")
+TRYING = words("--luma --rgb --crop-border --metrics --json --save --html")
 # What Python's functions call their own arguments, which options are beside.
 ARGUMENTS = words(
     "alpha clean expected folder image inputs json_file name options overwrite picture pixels "

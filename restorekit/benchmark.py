@@ -32,6 +32,7 @@ def benchmark(
     crop_border: int | None = None,
     save: Path | None = None,
     each: Callable[[Report], None] | None = None,
+    gather: Callable[[Report, Mapping[str, np.ndarray], Path], None] | None = None,
 ) -> Report:
     """Tries a task on every photo of a folder.
 
@@ -43,6 +44,7 @@ def benchmark(
         luma, crop_border: how to score; by default as the task's literature does.
         save: a folder for the degraded, baseline and restored pictures.
         each: called with each photo's row.
+        gather: called with that, its degraded, baseline, restored and clean pictures, and its file.
 
     Returns:
         The report, ready for JSON: task, options, prior, nfe, images, mean.
@@ -90,8 +92,10 @@ def benchmark(
             hole = trial.region(**given)
             row["hole_psnr"] = region_psnr(restored, reference, hole)
             row["baseline_hole_psnr"] = region_psnr(baseline, reference, hole)
+        pictures = {"degraded": degraded, "baseline": baseline, "restored": restored}
+        if gather is not None:
+            gather(row, {**pictures, "clean": reference}, file)
         if save is not None:
-            pictures = {"degraded": degraded, "baseline": baseline, "restored": restored}
             for kind, pixels in pictures.items():
                 target = (save / kind / name).with_suffix(".png")
                 images.write(target, images.Photo(eight_bit(pixels)))

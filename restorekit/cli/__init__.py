@@ -9,7 +9,7 @@ import click
 from .. import __version__, plugins
 from ..errors import RestorekitError
 from ..guard import reason
-from . import chains, diagnosis, web
+from . import chains, diagnosis, looking, web
 from .common import shown
 from .config import config
 from .help import Plain, show_help
@@ -49,15 +49,17 @@ cli = Program(
 )
 click.version_option(__version__, prog_name="restorekit")(cli)
 cli.add_command(
-    TaskCommands(
+    looking.Benchmarks(
         trial_command,
         name="benchmark",
+        params=[looking.compare_option()],
         help="Degrade clean photos, restore them, and score beside a classical baseline.",
     )
 )
 for _command in (
     *diagnosis.commands(),
     chains.command(),
+    *looking.commands(),
     web.command(),
     evaluate,
     train,

@@ -16,6 +16,7 @@ from ..errors import RestorekitError
 from ..options import MOST_SAMPLES, RESEARCH, Number, Option, always
 from ..progress import Bar, FolderBar, on_terminal
 from .common import FLAG, PATH, SOME_FAILED, shown
+from .pages import html, page_of
 from .tally import Tally
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def folder_options() -> list[click.Option]:
             risky=always,
             help="Write what became of each photo here, as JSON lines; the I-th shard into NAME-I.",
         ),
+        Option(["--html", "page"], **html("each photo before and after")),
     ]
 
 
@@ -195,6 +197,7 @@ def restore_files(
     retry_failed: bool = False,
     verify: bool = False,
     report: Path | None = None,
+    page: Path | None = None,
     engine: str = "local",
     workers: int | None = None,
 ) -> None:
@@ -236,6 +239,15 @@ def restore_files(
         runner = folder.Runner(
             shop, on_exists=on_exists, manifest=manifest, taken=plan.targets, verify=verify
         )
+        gathered = None
+        if page is not None and not dry_run:
+            gathered = page_of(
+                of_shard(page, selection.shard),
+                f"{spec.name}: {output}",
+                shop,
+                len(plan.jobs),
+                manifest,
+            )
         jobs = [j for j in plan.jobs if not retry_failed or (manifest and manifest.failed(j))]
         if dry_run:
             for line in () if quiet else plan.left_out:
@@ -256,13 +268,22 @@ def restore_files(
             shop.progress = steps
         for problem in plan.problems:
             tally.unreadable(problem)
+            if gathered is not None:
+                gathered.unreadable(problem)
         for outcome in stack.enter_context(contextlib.closing(runner.run(jobs, where))):
             alone = outcome.failure and plan.folder is None
             with bar.aside():
                 tally(outcome, told=not alone)
             if alone:
                 raise RestorekitError(outcome.failure) from outcome.error
+            if gathered is not None:
+                gathered(outcome)
             bar(outcome.megapixels, outcome.job.name, bool(outcome.failure))
+        if gathered is not None:
+            try:
+                gathered.save()
+            except RestorekitError as error:  # the photos are there all the same
+                tally.broken = str(error)
     if plan.folder is not None:
         for line in () if quiet else plan.left_out:
             click.echo(shown(line), err=True)
@@ -282,9 +303,12 @@ def opened(report: Path, shard: tuple[int, int]) -> BinaryIO:
     Raises:
         RestorekitError: if it cannot be written, or something else is there.
     """
-    if shard[1] > 1:
-        report = report.with_stem(f"{report.stem}-{shard[0]}")
-    return files.report(report)
+    return files.report(of_shard(report, shard))
+
+
+def of_shard(report: Path, shard: tuple[int, int]) -> Path:
+    """The name of a shard's own."""
+    return report if shard[1] == 1 else report.with_stem(f"{report.stem}-{shard[0]}")
 
 
 def engine_of(name: str, device: str, workers: int | None) -> Engine:

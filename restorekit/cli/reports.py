@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
+from ..files import guarded
 from ..options import Option
 from .common import METRICS, PATH, check_whole, json_text
+from .pages import checked, html
 
 
 @click.command("evaluate")
@@ -26,6 +28,7 @@ from .common import METRICS, PATH, check_whole, json_text
 @click.option("--crop-border", type=click.IntRange(0), default=0, help="Pixels not scored.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option("--html", "page", cls=Option, **html("every photo beside its reference"))
 @click.option("--debug", cls=Option, once=True, is_flag=True, help="Show tracebacks.")
 def evaluate(
     restored: Path,
@@ -36,6 +39,7 @@ def evaluate(
     crop_border: int,
     as_json: bool,
     as_csv: bool,
+    page: Path | None,
     debug: bool,
 ) -> None:
     """PSNR and SSIM of a restored photo, or of a folder's, matched to references by name.
@@ -55,7 +59,15 @@ def evaluate(
         matched = evaluation.pairs(restored, reference)
     else:
         matched = evaluation.alone(restored)
+    if page is not None:
+        checked(page)
     report = evaluation.evaluate(matched, metrics=metrics, luma=luma, crop_border=crop_border)
+    if page is not None:
+        from ..report import evaluated, save_page
+
+        how = {"luma": luma, "crop border": crop_border}
+        with guarded(path for _, *paths in matched for path in paths if path):
+            save_page(page, evaluated(report, matched, how), again=True)
     if as_json:
         click.echo(json_text(report))
     else:

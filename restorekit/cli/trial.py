@@ -15,6 +15,7 @@ from ..options import FILES, Option, always
 from ..task import Task
 from .common import FLAG, METRICS, PATH, check_whole, choices_from, common_options, json_text
 from .help import Command
+from .pages import html, trials_for
 
 if TYPE_CHECKING:
     from ..metrics import Metric
@@ -61,10 +62,13 @@ def trial_command(task: Task) -> click.Command:
             risky=always,
             help="Write all pictures into this folder.",
         ),
+        Option(
+            ["--html", "page"], **html("each photo degraded, restored and clean"), heading=FILES
+        ),
         Option(["--quiet"], **FLAG, heading=FILES, help="Print errors only."),
     ]
 
-    def command(folder: Path, json_file: Path | None, **values: Any) -> None:
+    def command(folder: Path, json_file: Path | None, page: Path | None, **values: Any) -> None:
         from .. import metrics
         from ..benchmark import benchmark
         from ..restorer import Restorer
@@ -73,6 +77,7 @@ def trial_command(task: Task) -> click.Command:
             raise RestorekitError(f"{folder}: not a folder; give a folder of clean photos")
         if json_file is not None and not json_file.absolute().parent.is_dir():
             raise RestorekitError(f"{json_file}: its folder does not exist; make it first")
+        trials = None if page is None else trials_for(page, folder, values["save"])
         extra = {n: values.pop(n) for n in ("luma", "crop_border", "save")}
         quiet = values.pop("quiet")
         offered = plugins.registry().offered("metric")
@@ -101,9 +106,13 @@ def trial_command(task: Task) -> click.Command:
         read = [path for path in folder.rglob("*") if path.is_file()]
         with guarded([*read, *restorer.prior_found.files]):
             how = {"measures": measures, "each": None if quiet else each, **extra}
-            report = benchmark(restorer, folder, values, **how)
+            report = benchmark(restorer, folder, values, gather=trials, **how)
             if json_file is not None:
                 write_report(json_file, json_text(report) + "\n")
+            if page is not None and trials is not None:
+                from ..report import save_page, tried
+
+                save_page(page, tried(report, trials), again=True)
         mean = report["mean"]
         if not quiet:
             show("mean", mean, mean["seconds_per_megapixel"])

@@ -2,7 +2,7 @@
 
 from . import local
 from .manifest import Manifest
-from .plan import Job, Plan, Selection, plan
+from .plan import Job, Plan, Selection, picture_of, plan
 from .run import Engine, Runner
 from .work import Files, Outcome, Restoring, Spec, Workshop, read_by
 
@@ -19,6 +19,7 @@ __all__ = [
     "Spec",
     "Workshop",
     "local",
+    "picture_of",
     "plan",
     "read_by",
 ]

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from .. import files
 from ..errors import RestorekitError
 from .plan import PRIVATE, Job
-from .records import BEGUN, DONE, FAILED, Fact, Row, fact, rows_of, size_of
+from .records import BEGUN, DONE, FAILED, NOTHING, Fact, Row, Told, fact, rows_of, size_of
 
 Shard = tuple[int, int]
 
@@ -125,11 +125,14 @@ class Manifest:
         writing = {self._within(target): fact(part) for target, part in parts.items()}
         self._append(job, BEGUN, self._settled(job), key=key, writing=writing)
 
-    def done(self, job: Job, key: str, written: Sequence[Path]) -> None:
-        """To be called when they have them."""
-        self._append(
-            job, DONE, self._settled(job), key=key, written=[self._within(p) for p in written]
-        )
+    def done(self, job: Job, key: str, written: Sequence[Path], told: Told = NOTHING) -> None:
+        """To be called when they have them.
+
+        Args:
+            told: of the photo, for whoever reads the record.
+        """
+        within = [self._within(path) for path in written]
+        self._append(job, DONE, self._settled(job), key=key, written=within, told=told)
 
     def fail(self, job: Job, reason: str) -> None:
         """Keeps what it had written till then, and the row of another photo of the same name."""

@@ -39,6 +39,16 @@ class Job:
         return [*(self.target.with_stem(f"{self.target.stem}-{name}") for name in names), *extras]
 
 
+def picture_of(written: Sequence[Path]) -> tuple[Path, Path | None]:
+    """Of a photo's outputs the picture itself, or the mean of its samples; and their deviation."""
+    first = written[0]
+    stem = first.stem.removesuffix("-1")
+    mean, deviation = (first.with_stem(f"{stem}-{name}") for name in ("mean", "deviation"))
+    if mean not in written:
+        return first, None
+    return mean, deviation if deviation in written else None
+
+
 @dataclass(frozen=True)
 class Selection:
     """Which of a folder's photos are wanted, and what they become.

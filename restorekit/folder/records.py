@@ -24,6 +24,18 @@ class Fact(msgspec.Struct, frozen=True):
         return bool(self.sha256) and files.digest(path) == self.sha256 and not path.is_symlink()
 
 
+class Told(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What there is to tell of a photo that was restored; see `Outcome`."""
+
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    megapixels: float = 0.0
+    nfe: int = 0
+
+
+NOTHING = Told()
+
+
 class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of a photo.
 
@@ -38,6 +50,7 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
         writing: what was to get its name when the row was made. (Records of earlier versions have
             names alone there, which prove nothing.)
         reason: why it failed.
+        told: when it was done.
     """
 
     name: str
@@ -50,6 +63,7 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     written: list[str] = []
     writing: dict[str, Fact] | list[str] = {}
     reason: str = ""
+    told: Told = NOTHING
 
     @property
     def begun(self) -> dict[str, Fact]:

@@ -15,6 +15,7 @@ from .. import files, images
 from ..errors import RestorekitError
 from .manifest import Manifest
 from .plan import Job
+from .records import Told
 from .work import Loaded, Outcome, Workshop
 
 
@@ -152,7 +153,8 @@ class Runner:
                 files.publish(part, target, replace)
             except OSError as error:
                 raise files.unwritable(target, error) from error
-        self.manifest.done(loaded.job, loaded.key, targets)
+        told = Told(outcome.notes, outcome.seconds, outcome.megapixels, outcome.nfe)
+        self.manifest.done(loaded.job, loaded.key, targets, told)
         return dataclasses.replace(outcome, job=loaded.job, written=tuple(targets))
 
     def key(self, job: Job) -> str:
