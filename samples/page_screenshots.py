@@ -37,9 +37,10 @@ def paint(tab: Page, points: list[tuple[int, int]]) -> None:
     scale, left, top = (
         float(canvas.get_attribute(f"data-{name}") or 0) for name in ("scale", "left", "top")
     )
-    for x, y in points:
+    for number, (x, y) in enumerate(points):
         tab.mouse.move(box["x"] + (x - left) * scale, box["y"] + (y - top) * scale, steps=4)
-        tab.mouse.down()
+        if number == 0:
+            tab.mouse.down()
     tab.mouse.up()
 
 

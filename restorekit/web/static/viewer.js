@@ -190,7 +190,7 @@ export class Viewer {
   }
 
   press(event) {
-    if (!this.size) return;
+    if (!this.size || this.held) return; // a second finger
     this.canvas.setPointerCapture(event.pointerId);
     this.canvas.focus();
     const at = [event.offsetX, event.offsetY];
