@@ -48,7 +48,7 @@ RESTORING = words(
 TRYING = words("--luma --rgb --crop-border --metrics --json --save --html")
 # What Python's functions call their own arguments, which options are beside.
 ARGUMENTS = words(
-    "alpha clean expected folder image inputs json_file name options overwrite picture pixels "
+    "alpha clean expected folder image inputs json_file name options overwrite page picture pixels "
     "progress sample_number self source suffix task tuning whole window"
 )
 # Columns of a benchmark that no metric may be called.

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -17,22 +15,11 @@ from ..options import MOST_SAMPLES, RESEARCH, Number, Option, always
 from ..progress import Bar, FolderBar, on_terminal
 from .common import FLAG, PATH, SOME_FAILED, shown
 from .pages import html, page_of
+from .shards import Shard, of_shard, shard_of_process
 from .tally import Tally
 
 if TYPE_CHECKING:
     from ..folder import Engine, Spec
-
-
-class Shard(click.ParamType):  # type: ignore[type-arg]
-    """I/N, from 1/N to N/N."""
-
-    name = "I/N"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
-        match = re.fullmatch(r"(\d+)/(\d+)", value) if isinstance(value, str) else None
-        if match is None or not 1 <= int(match[1]) <= int(match[2]):
-            self.fail(f"{value!r} is no shard; write I/N with I from 1 to N, as in 2/4", param, ctx)
-        return int(match[1]), int(match[2])
 
 
 def inputs_argument(required: bool = True) -> click.Argument:
@@ -151,28 +138,6 @@ def file_options() -> list[click.Option]:
         ),
         click.Option(["--quiet"], **FLAG, help="Print errors only."),
     ]
-
-
-TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-
-
-def shard_of_process() -> tuple[int, int]:
-    """This process's, where torchrun started several; else the whole.
-
-    Single variables of those names are anybody's, and mean nothing.
-
-    Raises:
-        RestorekitError: if they name no part.
-    """
-    given = os.environ
-    if "TORCHELASTIC_RUN_ID" not in given and not all(name in given for name in TORCHRUN):
-        return 1, 1
-    rank, size = given.get("RANK", "0"), given.get("WORLD_SIZE", "1")
-    if not (rank.isdecimal() and size.isdecimal() and int(rank) < int(size)):
-        raise RestorekitError(
-            f"RANK={rank} and WORLD_SIZE={size} name no part of a run; give --shard I/N"
-        )
-    return int(rank) + 1, int(size)
 
 
 def restore_files(
@@ -304,11 +269,6 @@ def opened(report: Path, shard: tuple[int, int]) -> BinaryIO:
         RestorekitError: if it cannot be written, or something else is there.
     """
     return files.report(of_shard(report, shard))
-
-
-def of_shard(report: Path, shard: tuple[int, int]) -> Path:
-    """The name of a shard's own."""
-    return report if shard[1] == 1 else report.with_stem(f"{report.stem}-{shard[0]}")
 
 
 def engine_of(name: str, device: str, workers: int | None) -> Engine:

@@ -71,13 +71,13 @@ def drawn(title: str, across: str, up: str, groups: Sequence[Group], *, joined: 
             axes.plot(
                 group.x,
                 group.y,
-                "" if not joined else "--" if group.plain else "-",
+                linestyle="none" if not joined else "--" if group.plain else "-",
                 marker="o",
                 color=INK if group.plain else next(coloured),
                 label=group.label,
             )
-            for name, *place in zip(group.names, group.x, group.y, strict=bool(group.names)):
-                axes.annotate(name, place, xytext=(7, -3), textcoords="offset points", fontsize=9)
+            for name, x, y in zip(group.names, group.x, group.y, strict=bool(group.names)):
+                axes.annotate(name, (x, y), xytext=(7, -3), textcoords="offset points", fontsize=9)
         axes.margins(0.05 if joined else 0.12)
         if len(groups) > 1:
             axes.legend(fontsize=9)

@@ -79,7 +79,7 @@ class Entry:
         figures: scores, gain and cost by what they are called; NaN where there are none.
         notes: what was said of it.
         facts: what its file says, as pairs of words.
-        size: of the photo in full, in words.
+        size, shown: width and height in full, and as it is shown here.
     """
 
     name: str
@@ -88,7 +88,8 @@ class Entry:
     figures: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
-    size: str = ""
+    size: tuple[int, int] = (0, 0)
+    shown: tuple[int, int] = (0, 0)
 
     @property
     def sorting(self) -> str:
@@ -149,7 +150,8 @@ class Gallery:
                 dict(figures),
                 tuple(notes),
                 tuple(facts),
-                pictures.sides([after.pixels]),
+                after.pixels.shape[1::-1],
+                pictures.size_of(data["after"]),
             )
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
@@ -122,7 +122,6 @@ def tile(before: np.ndarray | None, after: np.ndarray, side: int) -> np.ndarray:
     return small
 
 
-def sides(pictures: Sequence[np.ndarray]) -> str:
-    """Of the largest, in words."""
-    height, width = max(p.shape[:2] for p in pictures)
-    return f"{width} x {height}"
+def size_of(picture: bytes) -> tuple[int, int]:
+    """Width and height of a file."""
+    return Image.open(io.BytesIO(picture)).size

@@ -104,8 +104,10 @@ class RunPage:
                 figures[CHANGE] = change(shown["before"].pixels, shown["after"].pixels)
         if deviation is not None:
             shown["deviation"] = Shown.of(images.read(deviation), deviation)
-        if told.nfe or told.seconds:
-            figures |= {COST: told.seconds, "network evaluations": told.nfe}
+        if told.seconds:
+            figures[COST] = told.seconds
+        if told.nfe:
+            figures["network evaluations"] = told.nfe
         self.gallery.add(name, shown, figures=figures, notes=told.notes, facts=facts)
 
     def page(self) -> Page:

@@ -99,7 +99,10 @@ def cost_of(
         if seconds is not None and value is not None:
             group = f"{label}, NFE {report.nfe}"
             found.setdefault(group, []).append((seconds, value, name))
-    groups = [Group(label, *zip(*points, strict=True)) for label, points in found.items()]
+    groups = []
+    for label, points in found.items():
+        x, y, beside = zip(*points, strict=True)
+        groups.append(Group(label, x, y, beside))
     title = f"{score} against cost"
     return drawn(title, "seconds a megapixel", score, groups, joined=False) if found else None
 

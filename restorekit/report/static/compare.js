@@ -79,7 +79,11 @@
       this.amplify = this.strength("Amplified", 1, 16, 1, 2);
       this.overlay = this.strength("Deviation", 0, 1, 0.05, 0);
       tools.append(this.amplify.parentNode);
-      if (this.panes.has("deviation")) tools.append(this.overlay.parentNode);
+      if (this.panes.has("deviation")) {
+        const { alt } = this.panes.get("deviation").querySelector("img");
+        this.overlay.nextSibling.textContent = alt.split(", ")[1] ?? "";
+        tools.append(this.overlay.parentNode);
+      }
       const press = (label, title, onclick) => {
         const button = make("button", { type: "button", textContent: label, title, onclick });
         button.setAttribute("aria-label", title);

@@ -11,7 +11,7 @@ import { Results } from "./results.js";
 import { Steps } from "./steps.js";
 import { Viewer } from "./viewer.js";
 
-const SIDE = 320; // pixels of a preview's sides
+const SIDE = 256; // pixels of a preview's sides
 
 history.replaceState(null, "", location.pathname + location.hash); // the token is a cookie by now
 
