@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def prepare(folder: Path) -> None:
         images.write(folder / name, images.read(Path("noisy") / name))
     scratched = images.read("clean/cat.png").pixels.copy()
     for line in SCRATCHES:
-        for start, end in zip(line, line[1:], strict=False):
+        for start, end in pairwise(line):
             cv2.line(scratched, start, end, (250, 245, 235), 2, cv2.LINE_AA)
     images.write(folder / "cat.png", images.Photo(scratched))
 
