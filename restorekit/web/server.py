@@ -59,10 +59,10 @@ def serve(
             timeout_graceful_shutdown=1,
         )
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-        ready(f"http://{shown}:{port}/?token={token}")
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that scratch is removed
         try:
             with contextlib.suppress(KeyboardInterrupt):
+                ready(f"http://{shown}:{port}/?token={token}")
                 uvicorn.Server(config).run(sockets=[listener])
         finally:
             session.close()
