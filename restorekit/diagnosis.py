@@ -153,6 +153,18 @@ class Restoration:
     def absolute(self) -> Restoration:
         return self
 
+    def chain(
+        self,
+        pixels: np.ndarray,
+        alpha: np.ndarray | None = None,
+        *,
+        name: str = "",
+        source: Source | None = None,
+    ) -> Chain | None:
+        """What one photo needs; None for a sound one."""
+        found = diagnosed(pixels, alpha, name, source)
+        return found.chain(self.choices, self.preset, self.strength)
+
     def opened(self) -> Diagnosing:
         return Diagnosing(self)
 
@@ -204,8 +216,7 @@ class Diagnosing:
     ) -> Result:
         """Restores one photo; the arguments are those of `Restorer`."""
         assert pixels is not None
-        found = diagnosed(pixels, alpha, name, source)
-        chain = found.chain(self.plan.choices, self.plan.preset, self.plan.strength)
+        chain = self.plan.chain(pixels, alpha, name=name, source=source)
         if chain is None:
             return Result(pixels, alpha, 0, 0.0, ("nothing to mend: left as it is",))
         text = chain_text.written(chain)

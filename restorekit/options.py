@@ -90,6 +90,11 @@ class PathOr(click.Path):
         return "|".join([*self.words, "FILE"])
 
 
+class MaskPath(PathOr):
+    """A picture as large as the photo, in which white marks what is meant. A page lets it be
+    painted; words stand for masks that the task finds by itself."""
+
+
 class NameOrPath(PathOr):
     """A name among the plugins', or a path, which has a suffix or several parts."""
 

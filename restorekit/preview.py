@@ -78,6 +78,22 @@ class Preview:
         return Previewed(self)
 
 
+@dataclass(frozen=True)
+class Part:
+    """A restored part of a photo.
+
+    Attributes:
+        window: where it lies.
+        before, clear: its pixels and alpha as they were.
+        result: what became of it.
+    """
+
+    window: Window
+    before: np.ndarray
+    clear: np.ndarray | None
+    result: Result
+
+
 class Previewed:
     """A preview with its priors loaded."""
 
@@ -113,52 +129,95 @@ class Previewed:
         Raises:
             RestorekitError: if the photo has no such place, or the part cannot be restored.
         """
-        if pixels is None:
-            raise RestorekitError("there is no photo to preview; leave --preview out")
-        size = (pixels.shape[0], pixels.shape[1])
-        side, at = self.plan.side, self.plan.at
-        if at is None:
-            marked = self._marked(pixels, alpha, name, source)
-            window = telling(structure(pixels) if marked is None else marked, side, size)
-        else:
-            window = around(at, side, size)
-        before = window.cut(pixels)
-        clear = None if alpha is None else window.cut(alpha)
 
         def both(size: tuple[int, int]) -> None:
             if expected is not None:
                 expected((size[0], 2 * size[1] + GAP))
 
+        window = self.window(pixels, alpha, name=name, source=source)
         where = f"{window.left + window.width // 2},{window.top + window.height // 2}"
+        size = f"{window.width} x {window.height} pixels around {where}"
+        assert pixels is not None
         try:
-            result = self.restoring(
-                before,
-                clear,
+            part = self.part(
+                pixels,
+                alpha,
+                window=window,
                 name=name,
                 source=source,
                 sample_number=sample_number,
                 progress=progress,
                 expected=both,
-                window=window,
-                whole=pixels if alpha is None else without_hidden(pixels, alpha),
             )
         except RestorekitError as error:
-            where = f"in the part of {window.width} x {window.height} pixels around {where}"
+            where = f"in the part of {size}"
             raise RestorekitError(f"{error} ({where}; choose another by --at X,Y)") from error
-        note = f"{window.width} x {window.height} pixels around {where}, before and after"
+        note = f"{size}, before and after"
         if len(self.plan.chain.links) > 1:
             note += "; what later tasks find, as noise, they find in this part alone"
+        result = part.result
         return dataclasses.replace(
             result,
-            pixels=beside(before, result.pixels),
-            alpha=None if clear is None else opaque_beside(clear, result),
+            pixels=beside(part.before, result.pixels),
+            alpha=None if part.clear is None else opaque_beside(part.clear, result),
             notes=(note, *result.notes),
         )
 
-    def _marked(
-        self, pixels: np.ndarray, alpha: np.ndarray | None, name: str, source: Source | None
+    def window(
+        self,
+        pixels: np.ndarray | None,
+        alpha: np.ndarray | None = None,
+        *,
+        name: str = "",
+        source: Source | None = None,
+    ) -> Window:
+        """Which part it is. Raises RestorekitError if the photo has no such place."""
+        if pixels is None:
+            raise RestorekitError("there is no photo to preview; leave --preview out")
+        size = (pixels.shape[0], pixels.shape[1])
+        side, at = self.plan.side, self.plan.at
+        if at is not None:
+            return around(at, side, size)
+        marked = self.marked(pixels, alpha, name=name, source=source)
+        return telling(structure(pixels) if marked is None else marked, side, size)
+
+    def part(
+        self,
+        pixels: np.ndarray,
+        alpha: np.ndarray | None = None,
+        *,
+        window: Window,
+        name: str = "",
+        source: Source | None = None,
+        sample_number: int = 0,
+        progress: Progress | None = None,
+        expected: Callable[[tuple[int, int]], None] | None = None,
+    ) -> Part:
+        """Restores a part. Raises RestorekitError if it cannot be restored."""
+        before = window.cut(pixels)
+        clear = None if alpha is None else window.cut(alpha)
+        result = self.restoring(
+            before,
+            clear,
+            name=name,
+            source=source,
+            sample_number=sample_number,
+            progress=progress,
+            expected=expected,
+            window=window,
+            whole=pixels if alpha is None else without_hidden(pixels, alpha),
+        )
+        return Part(window, before, clear, result)
+
+    def marked(
+        self,
+        pixels: np.ndarray,
+        alpha: np.ndarray | None = None,
+        *,
+        name: str = "",
+        source: Source | None = None,
     ) -> np.ndarray | None:
-        """Where a task of the chain changes the photo, if one says so."""
+        """(H, W) bool, where a task of the chain changes the photo, if one says so."""
         clear = None if alpha is None else (to_engine(alpha[..., None])[0, 0] + 1) / 2
         picture = Picture(to_engine(pixels), clear, Noise(0), name, source)
         for restorer, options in self.restoring.steps:

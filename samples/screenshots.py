@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import page_screenshots
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -123,6 +124,8 @@ def main(folder: Path) -> None:
         )
         for name, page, scheme, prepared in SHOTS:
             save(shoot(browser, page, scheme, prepared), folder / f"{name}.png")
+        for name, picture in page_screenshots.shots(browser):
+            save(picture, folder / f"{name}.png")
         save(Image.open("contact.png").convert("RGB"), folder / "contact.png")
         os.chdir(folder)
 

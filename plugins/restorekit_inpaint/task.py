@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restorekit.options import HOW_STRONG, Number, Option, PathOr
+from restorekit.options import HOW_STRONG, MaskPath, Number, Option
 from restorekit.task import Finding, Picture, Problem, Recipe, Task, Trial
 from restorekit.units import from_engine, to_engine
 
@@ -32,7 +32,7 @@ class Inpaint(Task):
     options = (
         click.Option(
             ["--mask"],
-            type=PathOr(masks.AUTO, dir_okay=False),
+            type=MaskPath(masks.AUTO, dir_okay=False),
             help="Picture of the same size; white means repair here. auto: what looks damaged.",
         ),
         click.Option(

@@ -9,7 +9,7 @@ import click
 from .. import __version__, plugins
 from ..errors import RestorekitError
 from ..guard import reason
-from . import chains, diagnosis, looking
+from . import chains, diagnosis, looking, web
 from .common import shown
 from .config import config
 from .help import Plain, show_help
@@ -60,6 +60,7 @@ for _command in (
     *diagnosis.commands(),
     chains.command(),
     *looking.commands(),
+    web.command(),
     evaluate,
     train,
     priors_group,

@@ -22,7 +22,7 @@ from .files import (
 from .help import Command
 
 if TYPE_CHECKING:
-    from ..diagnosis import Diagnosis
+    from ..diagnosis import Diagnosis, Restoration
 
 # Which differ from task to task.
 CHOSEN = ("method", "sampler", "steps", "prior", "travel", "tuning")
@@ -115,10 +115,8 @@ def restore(**values: Any) -> None:
     A sound photo is left as it is. --dry-run shows what would be done to each, as
     `restorekit run` takes it.
     """
-    from ..diagnosis import Restoration
-
     given: tuple[Path, ...] = values.pop("inputs")
-    target, preset, strength = (values.pop(n) for n in ("output", "preset", "strength"))
+    target: Path = values.pop("output")
     how = {
         option.name: values.pop(option.name)
         for option in (*file_options(), *folder_options())
@@ -132,24 +130,36 @@ def restore(**values: Any) -> None:
             assert job.source is not None
             try:
                 found = diagnosis_of(job.source, how["max_megapixels"])
-                text = recommended(found, {"preset": preset, "strength": strength})
+                text = recommended(found, values)
             except RestorekitError as error:
                 text = f"would fail: {error}"
             click.echo(shown(f"{job.source}: {text or 'nothing to mend'}"))
         return
+    spec = restoration_of(values)
+    restore_files(spec, spec.choices.device, given, target, 1, **how)
+
+
+def restoration_of(values: dict[str, Any]) -> Restoration:
+    """What a command line asks for: `values` of `what_to_mend` and `common`."""
+    from ..diagnosis import Restoration
+
+    preset, strength = values.pop("preset"), values.pop("strength")
     values.update(dict.fromkeys(CHOSEN))
-    choices = choices_from(values, "fidelity")
-    restore_files(Restoration(choices, preset, strength), choices.device, given, target, 1, **how)
+    return Restoration(choices_from(values, "fidelity"), preset, strength)
+
+
+def common() -> list[click.Parameter]:
+    """Of all tasks, what does not differ from one to the other."""
+    return [option for option in common_options(None) if option.name not in CHOSEN]
 
 
 def commands() -> list[click.Command]:
     """`restorekit restore` and `restorekit diagnose`."""
-    common = [option for option in common_options(None) if option.name not in CHOSEN]
     return [
         Command(
             "restore",
             own=[inputs_argument(), output_option(), *what_to_mend()],
-            shared={FILES: file_options(), FOLDERS: folder_options(), RESEARCH: common},
+            shared={FILES: file_options(), FOLDERS: folder_options(), RESEARCH: common()},
             callback=restore,
             help=restore.__doc__,
             short_help="Do whatever each photo needs.",

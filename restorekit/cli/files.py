@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -19,7 +19,7 @@ from .shards import Shard, of_shard, shard_of_process
 from .tally import Tally
 
 if TYPE_CHECKING:
-    from ..folder import Engine, Job, Spec
+    from ..folder import Engine, Spec
 
 
 def inputs_argument(required: bool = True) -> click.Argument:
@@ -184,7 +184,7 @@ def restore_files(
     spec = spec.on("cpu" if engine == "ray" else device)
     with contextlib.ExitStack() as stack:
         restoring = spec.opened()
-        read = [*read_by(spec, plan.jobs), *restoring.priors]
+        read = [*folder.read_by(spec, plan.jobs), *restoring.priors]
         stack.enter_context(files.guarded(read))
         manifest = None if plan.folder is None else folder.Manifest(plan.folder, spec.name)
         if manifest and not dry_run:
@@ -260,15 +260,6 @@ def restore_files(
         raise RestorekitError(tally.broken)
     if tally.failed:
         raise click.exceptions.Exit(SOME_FAILED)
-
-
-def read_by(spec: Spec, jobs: Sequence[Job]) -> Iterator[Path]:
-    """The files that a run reads: photos, masks and the like."""
-    for job in jobs:
-        if job.source is not None:
-            yield job.source
-            with contextlib.suppress(RestorekitError):  # which its photo will be told
-                yield from spec.reads(job.name)
 
 
 def opened(report: Path, shard: tuple[int, int]) -> BinaryIO:

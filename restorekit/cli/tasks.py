@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +24,9 @@ from .files import (
 from .help import Command, Group
 from .preview import preview_options, previewed
 
+if TYPE_CHECKING:
+    from ..chain import Chain
+
 
 def task_command(task: Task) -> click.Command:
     """`restorekit TASK INPUT... -o OUTPUT`."""
@@ -35,14 +38,9 @@ def task_command(task: Task) -> click.Command:
         target, samples = values.pop("output"), values.pop("samples")
         how = {option.name: values.pop(option.name) for option in [*files, *folders] if option.name}
         part = {option.name: values.pop(option.name) for option in trying if option.name}
-        if samples > 1 and values["mode"] == "fidelity":
-            raise RestorekitError("--samples needs --mode perceptual; fidelity has one answer")
-        choices = choices_from(values, "perceptual" if samples > 1 else "fidelity")
-        from ..chain import alone
-
-        chain = alone(task, choices, resolve(task, values))
+        chain = chain_of(task, samples, values)
         spec = previewed(chain, given, samples, **part) if part else chain
-        restore_files(spec, choices.device, given, target, samples, **how)
+        restore_files(spec, chain.links[0].choices.device, given, target, samples, **how)
 
     return Command(
         task.name,
@@ -61,6 +59,20 @@ def task_command(task: Task) -> click.Command:
         help=task.summary,
         short_help=task.summary,
     )
+
+
+def chain_of(task: Task, samples: int, values: dict[str, Any]) -> Chain:
+    """What a command line asks of a task: `values` of its own options and the common ones.
+
+    Raises:
+        RestorekitError: for values that do not go together.
+    """
+    from ..chain import alone
+
+    if samples > 1 and values["mode"] == "fidelity":
+        raise RestorekitError("--samples needs --mode perceptual; fidelity has one answer")
+    choices = choices_from(values, "perceptual" if samples > 1 else "fidelity")
+    return alone(task, choices, resolve(task, values))
 
 
 class TaskCommands(Group):

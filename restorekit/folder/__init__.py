@@ -4,7 +4,7 @@ from . import local
 from .manifest import Manifest
 from .plan import Job, Plan, Selection, picture_of, plan
 from .run import Engine, Runner
-from .work import Files, Outcome, Restoring, Spec, Workshop
+from .work import Files, Outcome, Restoring, Spec, Workshop, read_by
 
 __all__ = [
     "Engine",
@@ -21,4 +21,5 @@ __all__ = [
     "local",
     "picture_of",
     "plan",
+    "read_by",
 ]

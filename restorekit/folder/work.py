@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -121,6 +122,15 @@ class Spec(Protocol):
     def on(self, device: str) -> Spec: ...
     def absolute(self) -> Spec: ...
     def opened(self) -> Restoring: ...
+
+
+def read_by(spec: Spec, jobs: Sequence[Job]) -> Iterator[Path]:
+    """The files that a run reads: photos, masks and the like."""
+    for job in jobs:
+        if job.source is not None:
+            yield job.source
+            with contextlib.suppress(RestorekitError):  # which its photo will be told
+                yield from spec.reads(job.name)
 
 
 class Restoring(Protocol):

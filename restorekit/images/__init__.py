@@ -16,7 +16,7 @@ from .kinds import HEIC, KINDS, RAW, READ_ONLY, SUFFIXES
 from .photo import Photo
 from .reading import below, megapixels, read
 from .source import Coding, Component, Source
-from .writing import check_size, check_writable, copy, left_out, write
+from .writing import check_size, check_writable, copy, encode, left_out, write
 
 __all__ = [
     "HEIC",
@@ -32,6 +32,7 @@ __all__ = [
     "check_size",
     "check_writable",
     "copy",
+    "encode",
     "left_out",
     "megapixels",
     "read",

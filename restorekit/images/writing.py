@@ -151,6 +151,12 @@ def _fitting(photo: Photo, kind: str) -> Photo:
 
 
 def encode(photo: Photo, kind: str, quality: int | None) -> bytes:
+    """The bytes of a file.
+
+    Args:
+        kind: one of `KINDS`' values.
+        quality: see `write`.
+    """
     if quality is None:
         own = photo.quality if kind == "JPEG" else None
         quality = max(own or GOOD, GOOD)  # a coarse JPEG's own would spoil what was restored
