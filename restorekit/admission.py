@@ -32,7 +32,7 @@ def words(text: str) -> frozenset[str]:
 # Commands of ours, which no task may be called.
 COMMANDS = words(
     "benchmark compare config contact diagnose evaluate help methods plugins priors restore run "
-    "samplers train"
+    "samplers train web"
 )
 # Options that other options cannot stand beside: of all that restores, of a task's command alone,
 # and of `benchmark` alone.

@@ -121,7 +121,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
         shim.write_text(SHIM.format(python=made / "bin/python", command=command))
         shim.chmod(0o755)
     path = os.pathsep.join([str(made / "bin"), os.environ["PATH"]])
-    return os.environ | {"PATH": path, "OMP_NUM_THREADS": "1", "PIP_ROOT_USER_ACTION": "ignore"}
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    return own | {"PATH": path, "OMP_NUM_THREADS": "1", "PIP_ROOT_USER_ACTION": "ignore"}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="its commands are a Unix shell's")

@@ -149,7 +149,7 @@ def test_by_keyboard_alone(tab: Any, page_of_many: Path) -> None:
     assert clip == "inset(0px 0% 0px 0px)"
     tab.keyboard.press("Escape")
     focused = "document.activeElement.closest('.card').dataset.name"
-    assert tab.evaluate(focused) == "IMG_0001.jpg"
+    tab.wait_for_function(f"{focused} === 'IMG_0001.jpg'")  # once the dialog has given it back
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

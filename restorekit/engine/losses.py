@@ -21,6 +21,7 @@ Objective = Callable[[Denoiser, Tensor, Tensor, Tensor], Tensor]
 
 ROOT_BLOCK = 8  # pixels
 ROOT_FLOOR, ROOT_SLOPE = 1e-3, 0.05  # c of root_v at no noise, its growth with (sigma/alpha)^2
+EVEN_FLOOR = 0.3  # c of even_v
 QUIET = 1e-3  # noise-to-signal ratio of a pixel that counts as known
 HYBRID_WEIGHT = 1e-3  # lambda of improved DDPM eq. 16, for the bound as a sum over the steps
 
@@ -58,7 +59,9 @@ def v(denoiser: Denoiser, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
     return _mean((x_0 - prediction.x_0).square()) * weight.to(x_0)
 
 
-def root_v(denoiser: Denoiser, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+def root_v(
+    denoiser: Denoiser, x_0: Tensor, t: Tensor, eps: Tensor, *, floor: float = ROOT_FLOOR
+) -> Tensor:
     """2 (1 + c) log mean_b sqrt(1 + |v - v_theta|_b^2 / c) over blocks b of 8 x 8 pixels.
 
     Photos are scored by PSNR, the logarithm of the error, so a smooth picture counts as much as a
@@ -71,6 +74,9 @@ def root_v(denoiser: Denoiser, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
     it, and what remains is |v - v_theta|^2.
 
     Of a time for every pixel, (B, 1, H, W), the noisiest counts, and pixels without noise do not.
+
+    Args:
+        floor: of c.
     """
     schedule = denoiser.schedule
     _, prediction = _predict(denoiser, x_0, t, eps)
@@ -82,11 +88,20 @@ def root_v(denoiser: Denoiser, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         error = error * (r > QUIET).to(error)
         r = r.amax((1, 2, 3))
     weight = v_weight(r, getattr(denoiser, "sigma_data", 1.0)).to(x_0)
-    c = ROOT_FLOOR + ROOT_SLOPE * r.to(x_0) ** 2
+    c = floor + ROOT_SLOPE * r.to(x_0) ** 2
     blocks = _blocks(error) if noisy is None else _blocks(error) / noisy.clamp(min=1e-6)
     roots = (1 + over(weight / c, blocks) * blocks).sqrt()
     mean = _mean(roots) if noisy is None else _mean(roots * noisy) / _mean(noisy).clamp(min=1e-6)
     return 2 * (1 + c) * mean.log()
+
+
+def even_v(denoiser: Denoiser, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+    """`root_v` with so large a c that errors far below the level told count as they are.
+
+    For crops that are restored in steps. There is nothing left to do in the smooth ones, whose
+    errors are thousands of times less than those at edges; their logarithm would decide the rest.
+    """
+    return root_v(denoiser, x_0, t, eps, floor=EVEN_FLOOR)
 
 
 def _blocks(x: Tensor) -> Tensor:
@@ -165,6 +180,7 @@ OBJECTIVES: dict[str, Objective] = {
     "simple": simple,
     "v": v,
     "root_v": root_v,
+    "even_v": even_v,
     "vlb": vlb,
     "hybrid": hybrid,
 }

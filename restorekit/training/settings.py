@@ -166,9 +166,10 @@ class Settings:
             raise RestorekitError(f"objective {self.objective!r} needs noise = [] (grid times)")
         if not self.noise and (self.real or self.less):
             raise RestorekitError("real and less need noise levels; set noise to four numbers")
-        if self.holes and not (self.network.mapped and self.noise and self.objective == "root_v"):
+        mappable = bool(self.noise) and self.objective in ("root_v", "even_v")
+        if self.holes and not (self.network.mapped and mappable):
             raise RestorekitError(
-                "holes need network.mapped = true, noise levels and the objective root_v"
+                "holes need network.mapped = true, noise levels and the objective root_v or even_v"
             )
         for name, (kinds, fits, wanted) in BOUNDS.items():
             value = getattr(self, name)
@@ -177,8 +178,8 @@ class Settings:
                 raise RestorekitError(f"{name} must be {wanted}, not {value!r}")
         if len(self.noise) not in (0, 4) or list(self.noise) != sorted(set(self.noise)):
             raise RestorekitError("noise must be four rising numbers, or [] for grid times")
-        if self.unfold and not (self.noise and self.objective == "root_v"):
-            raise RestorekitError("unfold needs noise levels and the objective root_v")
+        if self.unfold and not mappable:
+            raise RestorekitError("unfold needs noise levels and the objective root_v or even_v")
         levels = self.unfold_levels
         if not levels or list(levels) != sorted(set(levels), reverse=True):
             raise RestorekitError("unfold_levels must be falling numbers")
