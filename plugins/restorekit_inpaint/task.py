@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SURE, LEAST = 0.9, 1e-4  # of a photo's damage: how sure, and the share of its pixels that is told
 GUESSED = 64  # pixels: what lies further apart, a prior that sees textures cannot connect
+LESS = {"prior": "photo-few", "steps": 2}  # it has four steps of its own; two are for any other
 
 
 class Inpaint(Task):
@@ -73,7 +74,7 @@ class Inpaint(Task):
     )
     recipes = {
         "fidelity": Recipe(
-            "diffpir", "snore", 8, "geometric", 0.25, 0.02, unfolded="mapped", low={"steps": 2}
+            "diffpir", "snore", 8, "geometric", 0.25, 0.02, unfolded="mapped", low=LESS
         ),
         "perceptual": Recipe("diffpir", "ddpm", 24, "karras", 1.0, 0.02, low={"steps": 6}),
     }
