@@ -148,8 +148,7 @@ def test_by_keyboard_alone(tab: Any, page_of_many: Path) -> None:
     tab.keyboard.up("b")
     assert clip == "inset(0px 0% 0px 0px)"
     tab.keyboard.press("Escape")
-    focused = "document.activeElement.closest('.card').dataset.name"
-    tab.wait_for_function(f"{focused} === 'IMG_0001.jpg'")  # once the dialog has given it back
+    tab.locator(".card[data-name='IMG_0001.jpg']:focus-within").wait_for()  # given back at once
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
