@@ -71,7 +71,7 @@ def benchmark(
     for file in files:
         name = file.relative_to(folder).as_posix()
         clean = images.read(file).at_depth(np.uint8).pixels  # a grey photo stays grey
-        noise = Noise(restorer.seed, name).branch("degradation")
+        noise = Noise(restorer.choices.seed, name).branch("degradation")
         if alone:
             clean = luma_of(clean)
         reference, given_to, given = trial.degrade(clean, noise, **options)
@@ -110,9 +110,9 @@ def benchmark(
             if value is not None
         }
         | how,
-        "recipe": vars(restorer.recipe),
-        "tuning": flat(restorer.tuning),
-        "prior": restorer.prior_name,
+        "recipe": vars(restorer.how.recipe),
+        "tuning": flat(restorer.how.tuning),
+        "prior": restorer.how.prior_name,
         "nfe": result.nfe,
         "images": rows,
         "mean": mean_of(rows),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import plugins
+from .answers import versions_of
 from .choices import Choices
 from .engine.sampler import Progress
 from .errors import RestorekitError
@@ -116,7 +117,7 @@ class Chained:
     @property
     def priors(self) -> list[Path]:
         """The files of the priors that it reads."""
-        return [path for restorer, _ in self.steps for path in restorer.prior_found.files]
+        return [path for restorer, _ in self.steps for path in restorer.read]
 
     @functools.cached_property
     def settings(self) -> list[dict[str, Any]]:
@@ -211,19 +212,30 @@ def unchanged(before: np.ndarray, after: np.ndarray) -> bool:
 
 def settings_of(restorer: Restorer, options: Mapping[str, Any]) -> dict[str, Any]:
     """What decides pixels. What lies at paths among the options, a record's key has by content."""
-    paths = paths_of(restorer.task, options)
+    task, how, choices = restorer.task, restorer.how, restorer.choices
+    paths = paths_of(task, options)
+    recipe, prior = how.recipe, how.prior
+    named = {
+        "task": task.name,
+        "method": recipe.method,
+        "sampler": recipe.sampler,
+        "prior": how.prior_name,
+    }
+    offered = plugins.registry().owner("prior", how.prior_name) is not None
+    name = how.prior_name if offered else prior.name  # wherever its file lies
     return {
-        "task": restorer.task.name,
+        "task": task.name,
         "options": {n: repr(v) for n, v in sorted(options.items()) if n not in paths},
-        "recipe": dataclasses.asdict(restorer.recipe),
-        "tuning": flat(restorer.tuning),
-        "mode": restorer.mode,
-        "seed": restorer.seed,
-        "ensemble": restorer.ensemble,
-        "window": restorer.tile if restorer.prior.halo is None else None,  # tiles change nothing
+        "recipe": dataclasses.asdict(recipe),
+        "tuning": flat(how.tuning),
+        "mode": choices.mode,
+        "seed": choices.seed,
+        "ensemble": restorer.solver.ensemble,
+        "window": choices.tile if restorer.prior.halo is None else None,  # tiles change nothing
         "precision": f"torch.{restorer.precision}",
-        "prior": restorer.weights,
-        "versions": [version("restorekit"), plugins.registry().version_of(restorer.task.name)],
+        "prior": [name, restorer.weights, dict(prior.described)],
+        "versions": [version("restorekit"), *versions_of(named, prior.load)],
+        "first": None if restorer.first is None else settings_of(restorer.first, options),
     }
 
 

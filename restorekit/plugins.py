@@ -267,7 +267,7 @@ class Registry:
         import traceback  # slow to import
 
         frames = list(traceback.walk_tb(error.__traceback__))
-        owners = [self._owner(frame.f_globals.get("__name__", "")) for frame, _ in frames]
+        owners = [self.author(frame.f_globals.get("__name__", "")) for frame, _ in frames]
         culprit = next((owner for owner in reversed(owners) if owner), None)
         if culprit is None:
             return ""
@@ -276,7 +276,7 @@ class Registry:
         where = f"{Path(frame.f_code.co_filename).name}, line {line}"
         return f"{culprit}: {entered} failed, {reason(error)} ({where})"
 
-    def _owner(self, module: str) -> Plugin | None:
+    def author(self, module: str) -> Plugin | None:
         """The stranger whose module it is, or is within the same package."""
         top = module.partition(".")[0]
         strangers = (p for p in self.plugins if not p.ours and top != GROUP)

@@ -1,10 +1,9 @@
-"""The five lines: observe, condition, sample, finish. Files and folders are not known here."""
+"""One photo: observed, solved, and put back among what else it was. Files are not known here."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -15,43 +14,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import memory, parameters, plugins, provenance
+from . import parameters, plugins, provenance
 from .alpha import resized, without_hidden
-from .choices import EFFORTS, PRECISIONS, Choices
-from .engine.colour import EachChannel, coloured_state, in_colour
-from .engine.conditioning import needed
-from .engine.covariance import Covariance, whitened
-from .engine.declared import of_method, of_step
-from .engine.denoiser import Denoiser
-from .engine.levels import Blended
+from .answers import told, whose
+from .choices import Choices
+from .decided import Decided, decided
+from .engine.denoiser import WrongAnswer
 from .engine.noise import Noise
-from .engine.regions import around
-from .engine.sampler import (
-    GRIDS,
-    Cancelled,
-    Progress,
-    sample,
-    times_at,
-    times_for,
-    travelling,
-)
-from .engine.symmetry import MIRROR, SQUARE, Ensemble, Motion, Turning
-from .engine.tiling import Tiled, Windowed
-from .engine.traits import Known, Traits
-from .engine.wrappers import Guarded, Shared, Topped, out_of_memory
+from .engine.sampler import Cancelled, Progress
+from .engine.wrappers import out_of_memory
 from .errors import RestorekitError
 from .loading import find_device, find_precision, find_prior, load_prior, of_pixels
-from .options import MOST_STEPS
-from .task import MODES, Picture, Problem, Recipe, Result, Task, paths_of
+from .solver import Found, Solver, denoised
+from .task import Picture, Problem, Result, Task, paths_of
 from .units import from_engine, peak_of, to_engine
-from .watching import Counted, Watched, part_of
+from .watching import part_of
 
 if TYPE_CHECKING:
-    from .engine.schedule import Schedule
     from .images import Source
     from .window import Window
-
-log = logging.getLogger(__name__)
 
 # The threads of OpenMP do not survive a fork, and a child that asks for them waits for ever.
 if hasattr(os, "register_at_fork"):
@@ -69,6 +50,9 @@ class Restorer:
         options: the task's, resolved, where they decide which prior it works with.
 
     Attributes:
+        how: what was decided.
+        solver: what finds x_0 so.
+        first: what restores the photo before, where the recipe refines another mode's result.
         at_once: how many threads should call it, so that their tiles share batches.
 
     Raises:
@@ -78,68 +62,17 @@ class Restorer:
     def __init__(
         self, task: Task, choices: Choices, options: Mapping[str, Any] | None = None
     ) -> None:
-        if choices.mode not in MODES:
-            raise RestorekitError(f"mode {choices.mode!r} is unknown; use {' or '.join(MODES)}")
-        if choices.precision not in PRECISIONS:
-            raise RestorekitError(f"precision must be one of {', '.join(PRECISIONS)}")
-        if choices.steps is not None and not 1 <= choices.steps <= MOST_STEPS:
-            raise RestorekitError(f"steps is {choices.steps}; give 1 to {MOST_STEPS}")
-        if choices.travel is not None and not all(1 <= n <= MOST_STEPS for n in choices.travel):
-            raise RestorekitError(f"travel is {choices.travel}; give (length, repeats) from 1 on")
-        if choices.mode not in task.recipes:
-            raise RestorekitError(f"task {task.name!r} has no mode {choices.mode!r}")
-        chosen = {
-            name: value
-            for name in ("method", "sampler", "steps", "travel")
-            if (value := getattr(choices, name)) is not None
-        }
-        self.task = task
-        self.mode = choices.mode
-        self.seed = choices.seed
-        self.ensemble = choices.ensemble or choices.effort == "high"
-        self.tile = choices.tile
-        if choices.effort not in EFFORTS:
-            raise RestorekitError(f"effort {choices.effort!r} is unknown; use {', '.join(EFFORTS)}")
-        recipe = task.recipes[choices.mode]
-        if choices.effort == "low":
-            recipe = recipe.with_less()
-        own = recipe.prior or task.prior_for(options or {})
-        given = own if choices.prior is None else choices.prior
-        self.prior_name = given if isinstance(given, str) else given.name
-        self.prior_found = find_prior(given)
-        if choices.mode in self.prior_found.recipes:
-            recipe = self.prior_found.recipes[choices.mode]
-        elif choices.method is None and choices.sampler is None:
-            recipe = recipe.for_prior(self.prior_found.unfolded)
-        self.recipe: Recipe = dataclasses.replace(recipe, **chosen)
-        found = plugins.registry()
-        method = found.find("method", self.recipe.method)
-        step = found.find("sampler", self.recipe.sampler)
-        self.tuning = parameters.dealt(
-            choices.tuning,
-            {
-                "method": (self.recipe.method, method),
-                "sampler": (self.recipe.sampler, step),
-                "prior": (self.prior_name, self.prior_found.load),
-            },
-        )
-        self.method = parameters.bound(method, self.tuning["method"])
-        self.step = parameters.bound(step, self.tuning["sampler"])
+        self.task, self.choices = task, choices
+        self.how: Decided = decided(task, choices, options or {})
         self.device = find_device(choices.device)
         self.precision = find_precision(choices.precision, self.device)
-        self.prior = load_prior(self.prior_found, self.device, self.precision, self.tuning["prior"])
-        self.cleans = choices.prior is not None  # itself, as it was asked for by name
-        self.first: Restorer | None = None
-        if recipe.refines:
-            tuning = {f"prior.{name}": value for name, value in self.tuning["prior"].items()}
-            as_it_is: dict[str, Any] = dict.fromkeys(("method", "sampler", "steps", "travel"))
-            before = dataclasses.replace(choices, mode=recipe.refines, tuning=tuning, **as_it_is)
-            self.first = Restorer(task, before, options)
-        self.motions = SQUARE if self.prior.turned else MIRROR
+        own = self.how.tuning["prior"]
+        self.prior = load_prior(self.how.prior, self.device, self.precision, own)
         self.at_once = AT_ONCE.get(self.device.type, 1)
-        self.evaluated = _asked(self.prior)
-        if self.at_once > 1:
-            self.evaluated = Shared(self.evaluated)
+        self.solver = Solver(self.how, choices, self.prior, self.device, self.at_once)
+        self.first: Restorer | None = None
+        if self.how.before is not None:
+            self.first = Restorer(task, self.how.before, options)
 
     def __call__(
         self,
@@ -180,7 +113,8 @@ class Restorer:
         began = time.perf_counter()
         # What has one answer has it under any file name.
         own = PurePosixPath(name).name  # in whatever folder, and from wherever it is named
-        noise = Noise(self.seed, own if self.mode == "perceptual" else "")
+        perceptual = self.choices.mode == "perceptual"
+        noise = Noise(self.choices.seed, own if perceptual else "")
         noise = noise.branch(f"sample {sample_number}")
         if pixels is None:
             pixels = np.empty((0, 0, self.prior.channels), dtype=np.uint8)
@@ -192,19 +126,19 @@ class Restorer:
         seen = pixels if alpha is None else without_hidden(pixels, alpha)
         before = 0  # evaluations
 
-        def denoised(level: float) -> Tensor:
+        def cleaned(level: float) -> Tensor:
             nonlocal before
-            x_0, evaluations = self._denoised(picture.pixels, level)
+            x_0, evaluations = self._cleaned(picture.pixels, level)
             before += evaluations
             return x_0
 
         photo = None if whole is None else functools.partial(to_engine, whole)
         picture = Picture(
-            to_engine(seen), _unit(alpha), noise, name, source, denoised, window, photo
+            to_engine(seen), _unit(alpha), noise, name, source, cleaned, window, photo
         )
         with plugins.named(Cancelled):
             try:
-                problem = framed(self.task.observe(picture, **options), picture)
+                problem = self._observed(picture, options)
                 if expected is not None:
                     expected(problem.size)
                 x_0, nfe = self._solve(problem, noise, progress)
@@ -216,10 +150,7 @@ class Restorer:
                     f"{pixels.shape[0]} pixels; use a smaller photo or another --device"
                 ) from error
         if not x_0.isfinite().all():
-            raise RestorekitError(
-                f"the prior {self.prior_name!r} answers with NaN or infinity here; use another "
-                "prior, or --precision float32"
-            )
+            raise RestorekitError(f"{whose('task', self.task.name)} gives NaN or infinity here")
         restored = from_engine(x_0, pixels.dtype)
         if problem.keep is not None:
             restored = np.where(problem.keep[..., None], pixels, restored)
@@ -238,14 +169,41 @@ class Restorer:
             problem.extras,
         )
 
+    def _observed(self, picture: Picture, options: Mapping[str, Any]) -> Problem:
+        """What the task makes of a picture, with its channels counted."""
+        problem: Any = self.task.observe(picture, **options)
+        with told(f"{whose('task', self.task.name)}: observe"):
+            if not isinstance(problem, Problem):
+                raise WrongAnswer(problem, "a Problem")
+        return framed(problem, picture)
+
+    def _solve(self, problem: Problem, noise: Noise, progress: Progress | None) -> Found:
+        """x_0 on the CPU, with the picture's own channels, and the evaluations it took."""
+        if self.first is None:
+            return self.solver(problem, noise, progress)
+        steps = self.first.how.recipe.steps
+        whole = steps + self.how.recipe.steps
+        unfinished = dataclasses.replace(problem, finish=None)
+        guess, before = self.first._solve(unfinished, noise, part_of(progress, 0, whole))
+        refined = dataclasses.replace(problem, guess=guess)
+        x_0, nfe = self.solver(refined, noise, part_of(progress, steps, whole))
+        return x_0, before + nfe
+
+    def _cleaned(self, y: Tensor, level: float) -> Found:
+        """What `Picture.denoised` says: by its own prior, or by the one that was asked for."""
+        prior, name = self.prior, self.how.prior_name
+        if self.choices.prior is None:
+            name = CLEANER
+            prior = load_prior(find_prior(name), self.device, self.precision)
+        of_pixels(prior, name)
+        return denoised(y, level, prior, whose("prior", name), self.device)
+
     def _origin(self, problem: Problem) -> str:
         """In IPTC's terms: all invented, some of it, or nothing."""
         if not self.task.takes_photo:
             return provenance.GENERATED
-        colours = (problem.channels or 0) > problem.observation.y.shape[
-            1
-        ]  # of which nothing is known
-        invented = problem.keep is not None or colours or self.mode == "perceptual"
+        unknown = (problem.channels or 0) - problem.observation.y.shape[1]  # colours
+        invented = problem.keep is not None or unknown > 0 or self.choices.mode == "perceptual"
         return provenance.COMPOSITE if invented else provenance.ENHANCED
 
     def _made(self, options: Mapping[str, Any], sample_number: int, asked: bool) -> str:
@@ -258,216 +216,27 @@ class Restorer:
         ]
         if not asked:
             return " ".join([self.task.name, *said])
-        if self.mode == "perceptual":
-            said += [f"seed={self.seed}", f"sample={sample_number + 1}"]
-        how = f"{self.mode}, {self.recipe.method}, {self.recipe.sampler}, {self.recipe.steps} steps"
-        if self.recipe.travel:
-            how += ", travel={},{}".format(*self.recipe.travel)
-        how = ", ".join([how, *(f"{n}={v}" for n, v in parameters.flat(self.tuning).items())])
-        prior = f"prior {self.prior_name} (sha256 {self.weights[:16]})"
-        if len(Path(self.prior_name).parts) > 1:
-            prior = f"prior {Path(self.prior_name).name} (sha256 {self.weights[:16]})"
+        mode, recipe, name = self.choices.mode, self.how.recipe, self.how.prior_name
+        if mode == "perceptual":
+            said += [f"seed={self.choices.seed}", f"sample={sample_number + 1}"]
+        how = f"{mode}, {recipe.method}, {recipe.sampler}, {recipe.steps} steps"
+        if recipe.travel:
+            how += ", travel={},{}".format(*recipe.travel)
+        how = ", ".join([how, *(f"{n}={v}" for n, v in parameters.flat(self.how.tuning).items())])
+        if len(Path(name).parts) > 1:
+            name = Path(name).name
+        prior = f"prior {name} (sha256 {self.weights[:16]})"
         return "; ".join([" ".join([self.task.name, *said]), how, prior])
+
+    @property
+    def read(self) -> list[Path]:
+        """The files of the priors that it asks."""
+        return [*self.how.prior.files, *(self.first.read if self.first else ())]
 
     @functools.cached_property
     def weights(self) -> str:
         """SHA-256 of the prior's files."""
-        return self.prior_found.digest
-
-    @torch.inference_mode()
-    def _denoised(self, y: Tensor, level: float) -> tuple[Tensor, int]:
-        """E[x_0 | y] of a picture (1, C, H, W) with noise of a level, on the CPU; evaluations."""
-        prior = self.prior
-        if not self.cleans:
-            prior = load_prior(find_prior(CLEANER), self.device, self.precision)
-        of_pixels(prior, self.prior_name)
-        t = prior.schedule.time_for(level)
-        alpha, _ = prior.schedule(t)
-        channels = max(prior.channels, y.shape[1])
-        x_t = (float(alpha) * y.expand(-1, channels, -1, -1)).to(self.device)
-        asked = _asked(prior)
-        if prior.halo is not None:
-            tile = memory.tile_for(prior, self.device, (y.shape[2], y.shape[3]))
-            asked = Tiled(asked, tile, prior.halo, prior.multiple)
-        counted = Counted(asked)
-        x_0 = _sound(counted, prior)(x_t, t).x_0.cpu()
-        return x_0.mean(1, keepdim=True) if y.shape[1] == 1 else x_0, counted.evaluations
-
-    @torch.inference_mode()
-    def _solve(
-        self, problem: Problem, noise: Noise, progress: Progress | None
-    ) -> tuple[Tensor, int]:
-        """x_0 on the CPU, with the picture's own channels, and the evaluations it took."""
-        if self.first is not None:
-            whole = self.first.recipe.steps + self.recipe.steps
-            unfinished = dataclasses.replace(problem, finish=None)
-            guess, before = self.first._solve(unfinished, noise, part_of(progress, 0, whole))
-            after = part_of(progress, self.first.recipe.steps, whole)
-            x_0, nfe = self._refined(dataclasses.replace(problem, guess=guess), noise, after)
-            return x_0, before + nfe
-        return self._refined(problem, noise, progress)
-
-    def _refined(
-        self, problem: Problem, noise: Noise, progress: Progress | None
-    ) -> tuple[Tensor, int]:
-        """The same from the problem's own guess on.
-
-        Where the rest of the picture is known anyhow, only what lies around the unknown is looked
-        at, with the same noise, and hence with the same result.
-        """
-        if self.prior.translate is not None:
-            if problem.level == 0 and problem.guess is not None:  # nothing to restore
-                return problem.guess, 0
-            there = self.prior.translate(problem)
-            x_0, nfe = self._sampled(there.problem, noise, progress)
-            x_0 = there.back(x_0)
-            return problem.finish(x_0) if problem.finish else x_0, nfe
-        where = needed(self.method, problem.observation)
-        halo, y = self.prior.halo, problem.observation.y
-        if where is None or halo is None or problem.guess is None or problem.finish is not None:
-            return self._sampled(problem, noise, progress)
-        box = around(where, halo, self.prior.multiple)
-        shape = len(y), max(self.prior.channels, y.shape[1]), *y.shape[2:]
-        part = dataclasses.replace(
-            problem,
-            observation=problem.observation.part(box.slices),
-            size=box.shape,
-            guess=problem.guess[box.slices],
-        )
-        x_0 = problem.guess.clone()
-        x_0[box.slices], nfe = self._sampled(part, noise.part(shape, box.slices), progress)
-        return x_0, nfe
-
-    def _sampled(
-        self, problem: Problem, noise: Noise, progress: Progress | None
-    ) -> tuple[Tensor, int]:
-        """x_0 as the sampler finds it, and the evaluations it took."""
-        schedule, y = self.prior.schedule, problem.observation.y
-        channels, guess = problem.channels, problem.guess
-        if guess is None:
-            guess = problem.observation.operator.pinv(y)
-        level: float | Tensor | None
-        level = self.recipe.start if problem.level is None else problem.level
-        is_state, sigma_y = problem.guess_is_state, problem.observation.sigma
-        if is_state and not of_method(self.method).keeps_state:
-            # The state is y itself, which the method would count a second time.
-            if self.recipe.steps < 2:
-                raise RestorekitError(
-                    f"method {self.recipe.method!r} needs more than one step here; use --steps 16"
-                )
-            is_state, level = False, None
-        if is_state and of_step(self.step).noiseless:
-            raise RestorekitError(
-                f"sampler {self.recipe.sampler!r} adds the noise itself, and this photo has it "
-                "already; use --sampler ddim, or --method diffpir --steps 16"
-            )
-        if is_state and isinstance(sigma_y, Tensor) and self.recipe.steps == 1:
-            level = sigma_y  # one answer is blended from several; further steps need white noise
-        elif is_state and isinstance(sigma_y, Tensor | Covariance):
-            guess, level = whitened(guess, sigma_y, noise.branch("whitening"))
-        if channels == 1 and self.prior.channels == 3:
-            observation = in_colour(problem.observation)
-            guess = guess.expand(-1, 3, -1, -1)
-            if is_state and level is not None:
-                chroma = noise.branch("chroma") if self.mode == "perceptual" else Noise(0, "chroma")
-                guess, level = coloured_state(guess, level, chroma), 3**0.5 * level
-        elif self.prior.channels in (1, channels):
-            observation = problem.observation
-        else:
-            raise RestorekitError(f"the prior has {self.prior.channels} channels, not {channels}")
-        largest = float(level.max()) if isinstance(level, Tensor) else level
-        times = self._times(schedule, largest)
-        if times[0] <= 0:  # a photo without noise is its own best estimate
-            return guess.mean(1, keepdim=True) if channels == 1 else guess, 0
-
-        alpha, sigma = (float(v) for v in schedule(times[0]))
-        x_t = alpha * guess
-        if not is_state and not of_step(self.step).noiseless:
-            x_t = x_t + sigma * noise.normal(guess.shape)
-        watched = None if progress is None else Watched(progress)
-        counted = Counted(self._evaluated((x_t.shape[2], x_t.shape[3]), watched))
-        prior = self._turned(counted, needed(self.method, observation))
-        if is_state and self.recipe.steps == 1:
-            prior = _sound(prior, self.prior)
-        if isinstance(level, Tensor):
-            prior = Blended(prior, (level / level.max()).to(self.device))
-        try:
-            posterior = self.method(prior, observation.to(self.device))
-        except ValueError as error:
-            raise RestorekitError(str(error)) from error
-        x_0 = sample(
-            posterior, x_t.to(self.device), times, step=self.step, noise=noise, progress=watched
-        ).cpu()
-        x_0 = x_0.mean(1, keepdim=True) if channels == 1 else x_0
-        nfe = self.prior.evaluations * counted.evaluations
-        return problem.finish(x_0) if problem.finish else x_0, nfe
-
-    def _turned(self, prior: Counted, needed: Tensor | None) -> Denoiser:
-        """The prior, asked where that is needed, and about turned pictures where that helps."""
-
-        def moved(motion: Motion) -> Denoiser:
-            return prior if needed is None else prior.where(motion(needed))
-
-        if self.ensemble:
-            return Ensemble(prior, self.motions, moved)
-        if of_step(self.step).turning:
-            return Turning(prior, self.motions, moved)
-        return moved(Motion())
-
-    def _times(self, schedule: Schedule, level: float | None) -> Tensor:
-        recipe = self.recipe
-        if recipe.levels and level == recipe.start:
-            times = times_at(schedule, recipe.steps, recipe.levels)
-        else:
-            times = times_for(
-                schedule,
-                recipe.steps,
-                grid=GRIDS[recipe.grid],
-                start=1.0 if level is None else float(schedule.time_for(level)),
-                end=float(schedule.time_for(recipe.end)),
-            )
-        return travelling(times, *recipe.travel) if recipe.travel else times
-
-    def _evaluated(self, size: tuple[int, int], watched: Watched | None) -> Denoiser:
-        """The prior; in tiles where it is local and the picture large, else in windows."""
-        halo, multiple = self.prior.halo, self.prior.multiple
-        if self.tile is not None:
-            tile = max(self.tile // self.prior.pixels // multiple, 1) * multiple
-        elif halo is None:
-            tile = self.prior.window
-        else:
-            tile = memory.tile_for(self.prior, self.device, size, self.at_once)
-        alone = not of_method(self.method).conditions and self.recipe.steps == 1
-        states = memory.STATES_ALONE if alone else memory.STATES_CONDITIONED
-        memory.check(size, self.prior, tile, states, self.device)
-        if halo is not None:
-            tick = watched.within if watched else None
-            return Tiled(self.evaluated, tile, halo, multiple, tick=tick)
-        if max(size) <= tile:
-            return self.evaluated
-        _tell_of_windows(self.prior_name, tile * self.prior.pixels)
-        return Windowed(self.evaluated, tile, tile // 4)
-
-
-@functools.cache  # once
-def _tell_of_windows(prior: str, window: int) -> None:
-    log.warning(
-        "the prior %r sees a picture as a whole, and %d pixels of it at most; "
-        "larger ones are put together from overlapping windows",
-        prior,
-        window,
-    )
-
-
-def _asked(prior: Known) -> Denoiser:
-    """A prior as it is asked: safe from overflow, and channel by channel if it knows only grey."""
-    asked = prior if prior.precision == torch.float32 else Guarded(prior)
-    return EachChannel(asked) if prior.channels == 1 else asked
-
-
-def _sound(asked: Denoiser, prior: Traits) -> Denoiser:
-    """A prior for a photo's own noise, whose level is seldom known: told an upper bound of it."""
-    return asked if prior.bound else Topped(asked)
+        return self.how.prior.digest
 
 
 def framed(problem: Problem, picture: Picture) -> Problem:

@@ -10,6 +10,7 @@ on other ones than you report on.
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import itertools
 from pathlib import Path
@@ -44,12 +45,9 @@ def score(
 ) -> float:
     """The mean score with a changed recipe; None in it leaves the task's own."""
     recipe = {name: value for name, value in recipe.items() if value is not None}
-    restorer = Restorer(
-        task, Choices(arguments.mode, prior=arguments.prior, precision=arguments.precision)
-    )
-    restorer.method = plugins.registry().find("method", recipe["method"])
-    restorer.step = plugins.registry().find("sampler", recipe["sampler"])
-    restorer.recipe = dataclasses.replace(restorer.recipe, **recipe)
+    mode, task = arguments.mode, copy.copy(task)
+    task.recipes = {**task.recipes, mode: dataclasses.replace(task.recipes[mode], **recipe)}
+    restorer = Restorer(task, Choices(mode, prior=arguments.prior, precision=arguments.precision))
     report = benchmark(restorer, arguments.photos, options)
     return float(report["mean"][arguments.score])
 

@@ -99,7 +99,7 @@ def test_a_mean_of_any_picture_comes_through_inpainting() -> None:
     hole = np.zeros((24, 32), bool)
     hole[8:16, 8:24] = True
     restorer = Restorer(plugins.registry().task("inpaint"), Choices(prior=prior, sampler="hqs"))
-    restorer.recipe = dataclasses.replace(restorer.recipe, start=5.0)
+    restorer.solver.recipe = dataclasses.replace(restorer.how.recipe, start=5.0)
     restored = restorer(photo, **resolve(restorer.task, {"mask": hole})).pixels
     expected = (mean[0].permute(1, 2, 0).numpy() + 1) / 2
     np.testing.assert_allclose(restored[hole], expected[hole], atol=1e-3)

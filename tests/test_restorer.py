@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from pathlib import Path
 from typing import Any
@@ -169,24 +168,24 @@ def test_a_sampler_starts_from_a_state_of_its_own(sampler: str, spread: bool) ->
     """From the guess at the noise level of the first time, or without any."""
     restorer = Restorer(plugins.registry().task("superres"), Choices(sampler=sampler, steps=3))
     starts: list[torch.Tensor] = []
-    step = restorer.step
+    step = restorer.solver.step
 
     @functools.wraps(step)
     def noting(denoiser: Any, x_t: torch.Tensor, *rest: Any) -> Any:
         starts.append(x_t)
         return step(denoiser, x_t, *rest)
 
-    restorer.step = noting
+    restorer.solver.step = noting
     restorer(np.full((24, 24, 3), 128, np.uint8), **resolve(restorer.task, {"scale": 2.0}))
     schedule = restorer.prior.schedule
-    _, sigma = schedule(schedule.time_for(restorer.recipe.start))
+    _, sigma = schedule(schedule.time_for(restorer.how.recipe.start))
     assert starts[0].std() == pytest.approx(float(sigma) if spread else 0.0, rel=0.1, abs=0.01)
 
 
 def test_time_travel_walks_again() -> None:
     """RePaint's: every two steps twice, as a recipe may ask."""
-    restorer = Restorer(plugins.registry().task("inpaint"), Choices(sampler="ddim", steps=5))
-    restorer.recipe = dataclasses.replace(restorer.recipe, travel=(2, 2))
+    choices = Choices(sampler="ddim", steps=5, travel=(2, 2))
+    restorer = Restorer(plugins.registry().task("inpaint"), choices)
     hole = np.zeros((16, 16), bool)
     hole[4:8, 4:8] = True
     result = restorer(CAT[:16, :16], **resolve(restorer.task, {"mask": hole}))
@@ -231,14 +230,14 @@ def test_only_snore_asks_about_turned_pictures(sampler: str, turned: bool) -> No
     """A tall picture is asked about lying down, and comes back standing."""
     asked: set[tuple[int, int]] = set()
     restorer = Restorer(plugins.registry().task("superres"), Choices(sampler=sampler, steps=4))
-    inner = restorer.evaluated
+    inner = restorer.solver.evaluated
 
     class Seen(Wrapper):
         def __call__(self, x_t: torch.Tensor, t: torch.Tensor) -> Prediction:
             asked.add((x_t.shape[2], x_t.shape[3]))
             return self.denoiser(x_t, t)
 
-    restorer.evaluated = Seen(inner)
+    restorer.solver.evaluated = Seen(inner)
     options = resolve(restorer.task, {"scale": 2.0})
     restored = restorer(np.ascontiguousarray(CAT[:24, :16]), **options).pixels
     assert restored.shape == (48, 32, 3)
@@ -306,7 +305,7 @@ def test_effort_is_a_matter_of_evaluations(monkeypatch: pytest.MonkeyPatch) -> N
         choices = Choices(effort=effort)
         given = resolve(plugins.registry().task(task), options)
         restorer = Restorer(plugins.registry().task(task), choices, given)
-        return restorer.prior_name, restorer(small, **given).nfe
+        return restorer.how.prior_name, restorer(small, **given).nfe
 
     prior, often = asked("superres", "normal", scale=2, sigma=0)
     assert asked("superres", "low", scale=2, sigma=0) == ("photo-few", often // 4)
@@ -321,12 +320,12 @@ def test_a_mode_may_begin_with_what_another_found() -> None:
     task, small = plugins.registry().task("superres"), CAT[:16, :16]
     given = resolve(task, {"scale": 2, "sigma": 0})
     restorer = Restorer(task, Choices("perceptual"))
-    assert restorer.recipe.refines == "fidelity" and restorer.first is not None
+    assert restorer.how.recipe.refines == "fidelity" and restorer.first is not None
     moved: list[tuple[float, int]] = []
     found = restorer(small, progress=lambda *how: moved.append(how), **given)
     alone = Restorer(task, Choices())(small, **given)
-    assert found.nfe == alone.nfe + restorer.recipe.steps
-    whole = restorer.first.recipe.steps + restorer.recipe.steps
+    assert found.nfe == alone.nfe + restorer.how.recipe.steps
+    whole = restorer.first.how.recipe.steps + restorer.how.recipe.steps
     assert moved == sorted(moved) and moved[-1] == (whole, whole)
     assert (found.pixels != alone.pixels).any()
     apart = np.abs(found.pixels.astype(int) - alone.pixels).mean()

@@ -104,7 +104,7 @@ def trial_command(task: Task) -> click.Command:
             heads = "".join(f"{c + ' ':>{w}}" for c, w in widths.items())
             click.echo(f"{'':24}{heads}{'s/MP':>9}")
         read = [path for path in folder.rglob("*") if path.is_file()]
-        with guarded([*read, *restorer.prior_found.files]):
+        with guarded([*read, *restorer.read]):
             how = {"measures": measures, "each": None if quiet else each, **extra}
             report = benchmark(restorer, folder, values, gather=trials, **how)
             if json_file is not None:

@@ -27,6 +27,26 @@ class Prediction:
     variance_fraction: Tensor | None = None
 
 
+class WrongAnswer(ValueError):  # noqa: N818 - of whoever was asked
+    """Something else than what was due: "gives a NoneType, where ... is due"."""
+
+    def __init__(self, given: object, due: str) -> None:
+        what = f"a {type(given).__name__}"
+        if isinstance(given, Tensor):
+            what = f"a tensor of {tuple(given.shape)}"
+        super().__init__(f"gives {what}, where {due} is due")
+
+
+def answered(given: object, x_t: Tensor) -> Prediction:
+    """What a denoiser says of x_t. Raises WrongAnswer if it is no prediction of x_t's shape."""
+    due = f"a Prediction with x_0 of {tuple(x_t.shape)}"
+    if not isinstance(given, Prediction):
+        raise WrongAnswer(given, due)
+    if not isinstance(given.x_0, Tensor) or given.x_0.shape != x_t.shape:
+        raise WrongAnswer(given.x_0, due)
+    return given
+
+
 class Denoiser(Protocol):
     """E[x_0 | x_t], maybe given more than x_t."""
 

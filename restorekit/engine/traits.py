@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .denoiser import Denoiser, Prediction
+from .denoiser import Denoiser, Prediction, answered
 from .wrappers import Wrapper
 
 
@@ -76,7 +76,7 @@ class Known(Wrapper, Traits):
         self.translate: Callable[[Any], Any] | None = getattr(denoiser, "translate", None)
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
-        return self.denoiser(x_t, t)
+        return answered(self.denoiser(x_t, t), x_t)
 
 
 def known(denoiser: Denoiser) -> Known:

@@ -8,9 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..engine.denoiser import Prediction
+from ..engine.denoiser import Prediction, WrongAnswer
 from ..engine.schedule import Schedule, over
-from ..errors import RestorekitError
 from ..units import sigma_from_engine
 
 Function = Callable[[Tensor, float], Tensor]
@@ -77,9 +76,8 @@ class FunctionDenoiser:
         reduced = self.precision != torch.float32
         with torch.autocast(x.device.type, self.precision, enabled=reduced):
             clean = self.f(noisy, sigma_from_engine(level))
-        if clean.shape != noisy.shape:
-            shapes = f"{tuple(clean.shape)} for {tuple(noisy.shape)}"
-            raise RestorekitError(f"the prior answers with a picture of shape {shapes}")
+        if not isinstance(clean, Tensor) or clean.shape != noisy.shape:
+            raise WrongAnswer(clean, f"a picture of {tuple(noisy.shape)}")
         return 2 * clean[..., :height, :width].to(x.dtype) - 1
 
     def variance(self, t: Tensor) -> Tensor:
