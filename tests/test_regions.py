@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import data as pictures
 
-from restorekit import restorer
+from restorekit import solver
 from restorekit.choices import Choices
 from restorekit.engine.denoiser import NetworkDenoiser, Prediction
 from restorekit.engine.noise import Noise
@@ -102,7 +102,7 @@ def test_a_scratch_is_repaired_as_in_the_whole_photo(
     restore = Restorer(task, Choices(mode=mode, prior="photo-fast", steps=3))
     options = resolve(task, {"mask": mask})
     part = restore(photo, **options)
-    monkeypatch.setattr(restorer, "needed", lambda *_: None)
+    monkeypatch.setattr(solver, "needed", lambda *_: None)
     whole = restore(photo, **options)
     np.testing.assert_array_equal(part.pixels, whole.pixels)
     assert part.nfe == whole.nfe
