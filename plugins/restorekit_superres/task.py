@@ -54,7 +54,7 @@ class SuperResolution(Task):
     )
     recipes = {
         "fidelity": Recipe(
-            "diffpir", "snore", 8, "geometric", 1.0, 0.05, unfolded="diffpir", low=LESS
+            "diffpir", "snore", 8, "geometric", 1.0, 0.05, unfolded={"sampler": "hqs"}, low=LESS
         ),
         "perceptual": Recipe("diffpir", "ddpm", 4, "karras", 0.5, 0.02, refines="fidelity"),
     }
