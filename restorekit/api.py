@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import chain, chain_text, diagnosis, images, plugins
+from . import chain, chain_text, diagnosis, files, images, plugins
 from .choices import Choices
 from .engine.sampler import Progress
 from .errors import RestorekitError
@@ -120,8 +120,9 @@ def restore(
             raise RestorekitError(f"{plan.name} needs a picture")
         return run(Shot.nothing()).pixels
     if isinstance(image, str | os.PathLike):
-        target = None if output is None else Path(output)
-        return _path(Path(image), target, overwrite, provenance, run)
+        source, target = Path(image), None if output is None else Path(output)
+        with files.guarded([source, *plan.reads(source.name), *restoring.priors]):
+            return _path(source, target, overwrite, provenance, run)
     if isinstance(image, torch.Tensor):
         return _tensor(image, run)
     if isinstance(image, np.ndarray):
@@ -166,8 +167,6 @@ def _path(
 ) -> np.ndarray | Path:
     photo = images.read(source)
     if target is not None:
-        if target.exists() and target.samefile(source):
-            raise RestorekitError(f"{target}: is the input itself; name another output")
         if os.path.lexists(target) and not overwrite:
             raise RestorekitError(f"{target}: exists; name another output, or overwrite=True")
         images.check_writable(target, photo)

@@ -69,6 +69,12 @@ def test_a_report_that_breaks_ends_no_photo(capfd: pytest.CaptureFixture[str]) -
     assert "the report ended early" in capfd.readouterr().err
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full disk")
+def test_a_benchmark_s_report_that_breaks_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("benchmark fade in --json /dev/full --quiet") == 1
+    assert "/dev/full: cannot be written (No space" in capfd.readouterr().err
+
+
 @pytest.mark.skipif(os.name != "posix", reason="the shell's redirections")
 def test_nobody_listening_ends_no_photo() -> None:
     command = f"{sys.executable} -m restorekit {DENOISE} >&-"

@@ -80,9 +80,19 @@ def test_path_comes_back(tmp_path: Path) -> None:
     written = images.read(target)
     assert np.array_equal(written.pixels, pixels)
     assert written.alpha is not None and np.array_equal(written.alpha, alpha)
-    with pytest.raises(RestorekitError, match="is the input itself"):
-        restorekit.restore("denoise", source, output=source)
+    with pytest.raises(RestorekitError, match="read by this very run"):
+        restorekit.restore("denoise", source, output=source, overwrite=True)
     assert source.read_bytes() == before
+
+
+def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
+    source, mask = tmp_path / "in.png", tmp_path / "mask.png"
+    images.write(source, Photo(np.ascontiguousarray(CAT[:20, :20])))
+    images.write(mask, Photo(np.eye(20, dtype=np.uint8)[..., None] * 255))
+    before = mask.read_bytes()
+    with pytest.raises(RestorekitError, match=r"mask\.png: is read by this very run"):
+        restorekit.restore("inpaint", source, mask=mask, steps=1, output=mask, overwrite=True)
+    assert mask.read_bytes() == before
 
 
 def test_floats_may_leave_the_range() -> None:

@@ -66,7 +66,7 @@ def text(path: str | Path, limit: int = 64 << 20) -> str:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file's content; empty where it cannot be read."""
+    """SHA-256 of a file's content. Raises RestorekitError where it cannot be read."""
     import hashlib  # slow to import
 
     sum_ = hashlib.sha256()
@@ -74,6 +74,6 @@ def digest(path: Path) -> str:
         with opened(path) as file:
             while block := file.read(1 << 20):
                 sum_.update(block)
-    except (RestorekitError, OSError):
-        return ""
+    except OSError as error:
+        raise unreadable(path, error.strerror or str(error)) from error
     return sum_.hexdigest()

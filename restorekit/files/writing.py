@@ -194,9 +194,15 @@ def appended(path: Path) -> BinaryIO:
 
 
 def write_report(path: Path, text: str) -> None:
-    """Writes a whole report. Raises as `report` does."""
-    with report(path) as file:
-        file.write(text.encode())
+    """Writes a whole report, or leaves an older one. Raises as `report` does."""
+    check_report(path)
+    if path.is_file() or not os.path.lexists(path):
+        write(path, text)
+        return
+    try:
+        path.write_bytes(text.encode())
+    except OSError as error:
+        raise unwritable(path, error) from error
 
 
 def report(path: Path) -> BinaryIO:
@@ -207,13 +213,20 @@ def report(path: Path) -> BinaryIO:
     Raises:
         RestorekitError: if something else is there, or the disk does not take it.
     """
+    check_report(path)
+    try:
+        return open(path, "wb", buffering=0)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def check_report(path: Path) -> None:
+    """Raises RestorekitError where a report would take the place of something else."""
     check_target(path)
     try:
         if path.is_file():
             with open(path, "rb") as file:
                 if file.read(1) not in (b"", b"{", b"["):
                     raise RestorekitError(f"{path}: is not a report; name another file")
-        return open(path, "wb", buffering=0)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise RestorekitError(f"{path}: cannot be written ({why}); name another file") from error
+    except OSError as error:
+        raise unwritable(path, error) from error

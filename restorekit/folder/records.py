@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from .. import files, state
+from ..errors import RestorekitError
 
 BEGUN, DONE, FAILED = "begun", "done", "failed"
 LARGEST = 1 << 30  # bytes of a record
@@ -21,7 +22,12 @@ class Fact(msgspec.Struct, frozen=True):
 
     def fits(self, path: Path) -> bool:
         """Whether a file is, to the bit, what is known. A link never is: it is somebody's."""
-        return bool(self.sha256) and files.digest(path) == self.sha256 and not path.is_symlink()
+        if path.is_symlink():
+            return False
+        try:
+            return files.digest(path) == self.sha256
+        except RestorekitError:  # it is not there, or nobody's to read
+            return False
 
 
 class Told(msgspec.Struct, frozen=True, omit_defaults=True):
