@@ -80,7 +80,12 @@ class Chain:
 
     def on(self, device: str) -> Chain:
         """The same on another device."""
-        return self._each(lambda link: dataclasses.replace(link.choices, device=device))
+        return Chain(
+            tuple(
+                dataclasses.replace(k, choices=dataclasses.replace(k.choices, device=device))
+                for k in self.links
+            )
+        )
 
     def absolute(self) -> Chain:
         """The same with absolute paths, wherever it may be opened."""
@@ -89,9 +94,6 @@ class Chain:
     def opened(self) -> Chained:
         """Its priors loaded."""
         return Chained(self)
-
-    def _each(self, choose: Callable[[Link], Choices]) -> Chain:
-        return Chain(tuple(dataclasses.replace(k, choices=choose(k)) for k in self.links))
 
 
 class Chained:
@@ -209,6 +211,7 @@ def settings_of(restorer: Restorer, options: Mapping[str, Any]) -> dict[str, Any
         "window": choices.tile if restorer.prior.halo is None else None,  # tiles change nothing
         "precision": f"torch.{restorer.precision}",
         "prior": [name, restorer.weights, dict(prior.described)],
+        "cleaner": None if restorer.cleaner is None else restorer.cleaner.digest,
         "versions": [version("restorekit"), *versions_of(named, prior.load)],
         "first": None if restorer.first is None else settings_of(restorer.first, options),
     }

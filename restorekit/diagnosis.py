@@ -11,13 +11,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from . import chain_text, files, plugins
+from . import chain_text, plugins
 from .chain import Chain, Chained
 from .choices import Choices
 from .engine.noise import Noise
 from .engine.sampler import Progress
 from .errors import RestorekitError
 from .guard import reason
+from .loading import find_device, find_precision, find_prior
 from .priors import Prior
 from .shot import Shot
 from .task import PRESETS, Finding, Picture, Result, Task
@@ -46,8 +47,10 @@ class Diagnosis:
 
         Args:
             preset: the kind of picture, one of `PRESETS`.
-            strength: of those tasks that know of more and less.
+            strength: of those tasks that know of more and less; at 0 none is done.
         """
+        if not strength:
+            return []
         kind = preset or UNASKED
         wanted: dict[str, Mapping[str, Any]] = {}
         for one in self.found:
@@ -165,11 +168,13 @@ class Diagnosing:
     @functools.cached_property
     def settings(self) -> dict[str, Any]:
         """All that decides what becomes of a photo."""
-        weights = []
-        for path in self.priors:
+        weights = {}
+        for name in plugins.registry().offered("prior"):
             with contextlib.suppress(RestorekitError):  # a plugin's, and perhaps never asked
-                weights.append(files.digest(path))
-        chosen = dataclasses.asdict(self.plan.choices)
+                weights[name] = find_prior(name).digest
+        choices = self.plan.choices
+        precision = find_precision(choices.precision, find_device(choices.device))
+        chosen = dataclasses.asdict(choices) | {"precision": precision}
         return {
             "task": self.plan.name,
             "preset": self.plan.preset,

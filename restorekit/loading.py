@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Stamp = tuple[int, int, int]  # of a file: when it was written, its bytes, and its number
+
 
 def find_device(name: str) -> torch.device:
     """The device of a name; "auto" is CUDA where there is one.
@@ -132,17 +134,18 @@ def is_there(path: Path) -> bool:
 
 
 @functools.lru_cache(maxsize=32)
-def _opened(registry: plugins.Registry, path: Path, stamps: tuple[int, ...]) -> Prior:
+def _opened(registry: plugins.Registry, path: Path, stamps: tuple[Stamp, ...]) -> Prior:
     return registry.open_prior(path)
 
 
-def stamps_of(paths: Iterable[Path]) -> tuple[int, ...]:
-    """When files were last written, 0 for those that are not there."""
+def stamps_of(paths: Iterable[Path]) -> tuple[Stamp, ...]:
+    """When files were last written, how long and which they are; zeros where there are none."""
     stamps = []
     for path in paths:
-        stamps.append(0)
+        stamps.append((0, 0, 0))
         with contextlib.suppress(OSError, ValueError):
-            stamps[-1] = path.stat().st_mtime_ns
+            found = path.stat()
+            stamps[-1] = found.st_mtime_ns, found.st_size, found.st_ino
     return tuple(stamps)
 
 
@@ -173,7 +176,7 @@ def of_pixels(denoiser: Denoiser, name: str) -> None:
 @functools.lru_cache(maxsize=3)
 def _loaded(
     prior: Prior,
-    stamps: tuple[int, ...],
+    stamps: tuple[Stamp, ...],
     device: torch.device,
     precision: str,
     options: tuple[tuple[str, Any], ...],

@@ -25,6 +25,7 @@ from .engine.sampler import Cancelled, Progress
 from .engine.wrappers import out_of_memory
 from .errors import RestorekitError
 from .loading import find_device, find_precision, find_prior, load_prior, of_pixels
+from .priors import Prior
 from .shot import Shot
 from .solver import Found, Solver, denoised
 from .task import Picture, Problem, Result, Task, paths_of
@@ -130,14 +131,15 @@ class Restorer:
             restored = np.where(problem.keep[..., None], pixels, restored)
         if colourless and restored.shape[2] == 1:  # a task may know, or make up, the colour
             restored = np.repeat(restored, 3, axis=2)
+        asked = before + nfe > 0
         return Result(
             restored,
             _resized(shot.alpha, problem),
             before + nfe,
             time.perf_counter() - began,
             problem.notes,
-            self._origin(problem),
-            self._made(options, sample_number, asked=before + nfe > 0),
+            self._origin(problem, asked),
+            self._made(options, sample_number, asked),
             problem.extras,
         )
 
@@ -171,18 +173,23 @@ class Restorer:
     def _cleaned(self, y: Tensor, level: float) -> Found:
         """What `Picture.denoised` says: by its own prior, or by the one that was asked for."""
         prior, name = self.prior, self.how.prior_name
-        if self.choices.prior is None:
+        if self.cleaner is not None:
             name = CLEANER
-            prior = load_prior(find_prior(name), self.device, self.precision)
+            prior = load_prior(self.cleaner, self.device, self.precision)
         of_pixels(prior, name)
-        return denoised(y, level, prior, whose("prior", name), self.device)
+        return denoised(y, level, prior, name, self.device, self.choices.tile)
 
-    def _origin(self, problem: Problem) -> str:
-        """In IPTC's terms: all invented, some of it, or nothing."""
+    def _origin(self, problem: Problem, asked: bool) -> str:
+        """In IPTC's terms: all invented, some of it, or nothing.
+
+        Args:
+            asked: whether the prior was.
+        """
         if not self.task.takes_photo:
             return provenance.GENERATED
         unknown = (problem.channels or 0) - problem.observation.y.shape[1]  # colours
-        invented = problem.keep is not None or unknown > 0 or self.choices.mode == "perceptual"
+        perceptual = asked and self.choices.mode == "perceptual"
+        invented = problem.keep is not None or unknown > 0 or perceptual
         return provenance.COMPOSITE if invented else provenance.ENHANCED
 
     def _made(self, options: Mapping[str, Any], sample_number: int, asked: bool) -> str:
@@ -207,10 +214,18 @@ class Restorer:
         prior = f"prior {name} (sha256 {self.weights[:16]})"
         return "; ".join([" ".join([self.task.name, *said]), how, prior])
 
+    @functools.cached_property
+    def cleaner(self) -> Prior | None:
+        """What `Picture.denoised` asks, unless a prior was asked for, which is asked then."""
+        if self.choices.prior is not None or not self.task.takes_photo:
+            return None
+        return find_prior(CLEANER)
+
     @property
     def read(self) -> list[Path]:
-        """The files of the priors that it asks."""
-        return [*self.how.prior.files, *(self.first.read if self.first else ())]
+        """The files of the priors that it may ask."""
+        own = [*self.how.prior.files, *(self.cleaner.files if self.cleaner else ())]
+        return own + (self.first.read if self.first else [])
 
     @functools.cached_property
     def weights(self) -> str:

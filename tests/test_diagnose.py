@@ -72,7 +72,17 @@ def test_dry_run_shows_what_run_takes(here: Path, capfd: pytest.CaptureFixture[s
     save("in/noisy.png", NOISY)
     assert run("restore in/noisy.png -o a.png --dry-run --strength 0.5 --preset web") == 0
     shown = capfd.readouterr().out.strip()
-    assert shown == "in/noisy.png: denoise strength=0.5 | superres" and not Path("a.png").exists()
+    assert shown == "in/noisy.png -> a.png: would be restored: denoise strength=0.5 | superres"
+    assert not Path("a.png").exists()
+    save("in/other.png", PHOTO)
+    told = []
+    for part in "1/2", "2/2":
+        assert run(f"restore in -o out --dry-run --shard {part}") == 0
+        told += capfd.readouterr().out.splitlines()
+    assert sorted(told) == [
+        "in/noisy.png -> out/noisy.png: would be restored: denoise",
+        "in/other.png -> out/other.png: would be restored: nothing to mend",
+    ]
     assert run("restore in/noisy.png -o a.png --strength 0.5 --no-provenance") == 0
     assert run("run 'denoise strength=0.5' in/noisy.png -o b.png --no-provenance") == 0
     assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
@@ -122,7 +132,8 @@ def test_a_stranger_s_finding_is_told_and_mended(
 ) -> None:
     """And one whose finder fails is told, and spoils nothing."""
     tasks = plugins.registry().tasks
-    monkeypatch.setattr(plugins.registry(), "tasks", {**tasks, "invert": Invert(), "rude": Rude()})
+    for task in (Invert(), Rude()):
+        monkeypatch.setitem(tasks, task.name, task)
     negative = np.full((64, 64, 3), 240, np.uint8)
     save("in.png", negative)
     assert run("diagnose in.png") == 0

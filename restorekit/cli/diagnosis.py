@@ -23,6 +23,7 @@ from .help import Command
 
 if TYPE_CHECKING:
     from ..diagnosis import Diagnosis, Restoration
+    from ..folder.plan import Job
 
 # Which differ from task to task.
 CHOSEN = ("method", "sampler", "steps", "prior", "travel", "tuning")
@@ -42,7 +43,7 @@ def what_to_mend() -> list[click.Option]:
             type=Number(0, 10),
             default=1.0,
             show_default=True,
-            help="Do less of everything, or more.",
+            help="Do less, or more, wherever a task knows of it; at 0 nothing is done.",
         ),
     ]
 
@@ -123,21 +124,14 @@ def restore(**values: Any) -> None:
         for option in (*file_options(), *folder_options())
         if option.name
     }
-    if how["dry_run"]:
-        from .. import folder
+    spec = restoration_of(dict(values))
 
-        plan = folder.plan(given, target, 1, folder.Selection(how["include"], how["exclude"]))
-        for job in plan.jobs:
-            assert job.source is not None
-            try:
-                found = diagnosis_of(job.source, how["max_megapixels"])
-                text = recommended(found, values)
-            except RestorekitError as error:
-                text = f"would fail: {error}"
-            click.echo(shown(f"{job.source}: {text or 'nothing to mend'}"))
-        return
-    spec = restoration_of(values)
-    restore_files(spec, spec.choices.device, given, target, 1, **how)
+    def foreseen(job: Job) -> str:
+        assert job.source is not None
+        found = diagnosis_of(job.source, how["max_megapixels"])
+        return recommended(found, values) or "nothing to mend"
+
+    restore_files(spec, spec.choices.device, given, target, 1, foreseen=foreseen, **how)
 
 
 def restoration_of(values: dict[str, Any]) -> Restoration:

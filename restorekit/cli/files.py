@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -20,6 +20,7 @@ from .tally import Tally
 
 if TYPE_CHECKING:
     from ..folder import Engine, Spec
+    from ..folder.plan import Job
 
 
 def inputs_argument(required: bool = True) -> click.Argument:
@@ -165,8 +166,13 @@ def restore_files(
     page: Path | None = None,
     engine: str = "local",
     workers: int | None = None,
+    foreseen: Callable[[Job], str] | None = None,
 ) -> None:
-    """Plans, restores and tells; ends with exit code 3 where some of several photos failed."""
+    """Plans, restores and tells; ends with exit code 3 where some of several photos failed.
+
+    Args:
+        foreseen: what a dry run says of each photo, where what is done to them differs.
+    """
     from .. import folder
 
     selection = folder.Selection(
@@ -220,7 +226,7 @@ def restore_files(
             for problem in plan.problems:
                 click.echo(shown(f"would fail: {problem}"), err=True)
             for job in jobs:
-                for target, text in runner.preview(job):
+                for target, text in runner.preview(job, foreseen):
                     click.echo(shown(f"{job.source} -> {target}: {text}"))
             return
         part, parts = selection.shard

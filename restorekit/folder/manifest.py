@@ -123,7 +123,7 @@ class Manifest:
     def begin(self, job: Job, key: str, parts: Mapping[Path, Path]) -> None:
         """To be called before files get their names: what is to get which, {target: file}."""
         writing = {self._within(target): fact(part) for target, part in parts.items()}
-        self._append(job, BEGUN, self._settled(job), key=key, writing=writing)
+        self._append(job, BEGUN, key=key, writing=writing)
 
     def done(self, job: Job, key: str, written: Sequence[Path], told: Told = NOTHING) -> None:
         """To be called when they have them.
@@ -132,13 +132,13 @@ class Manifest:
             told: of the photo, for whoever reads the record.
         """
         within = [self._within(path) for path in written]
-        self._append(job, DONE, self._settled(job), key=key, written=within, told=told)
+        self._append(job, DONE, key=key, written=within, told=told)
 
     def fail(self, job: Job, reason: str) -> None:
         """Keeps what it had written till then, and the row of another photo of the same name."""
         row = self.rows.get(job.name)
         if row is None or row.source == source_of(job):
-            self._append(job, FAILED, self._settled(job), reason=reason)
+            self._append(job, FAILED, reason=reason)
 
     def _own(self, job: Job) -> Row | None:
         """The photo's row, if it is of the same photo and task."""
@@ -158,22 +158,25 @@ class Manifest:
     def _within(self, target: Path) -> str:
         return target.relative_to(self.folder).as_posix()
 
-    def _append(self, job: Job, state: Any, outputs: dict[str, Fact], **more: Any) -> None:
-        # Later than what is known of it, so that a clock that is behind loses nothing.
-        last = self.rows.get(job.name)
-        at = time.time() if last is None else max(time.time(), last.at + 1e-3)
-        row = Row(job.name, at, state, source_of(job), task=self.task, outputs=outputs, **more)
-        line = ("\n" * self.torn + json.dumps(msgspec.to_builtins(row)) + "\n").encode()
+    def _append(self, job: Job, state: Any, **more: Any) -> None:
         with self.writing:
+            # Later than what is known of it, so that a clock that is behind loses nothing.
+            last = self.rows.get(job.name)
+            at = time.time() if last is None else max(time.time(), last.at + 1e-3)
+            outputs = self._settled(job)
+            row = Row(job.name, at, state, source_of(job), task=self.task, outputs=outputs, **more)
+            line = ("\n" * self.torn + json.dumps(msgspec.to_builtins(row)) + "\n").encode()
+            self.torn = True
             try:
-                self.torn = self.file.write(line) < len(line)
+                while line:
+                    line = line[self.file.write(line) :]
                 os.fsync(self.file.fileno())
             except OSError as error:
-                self.torn = True
                 raise RestorekitError(
                     f"{self.folder}: the record of the run cannot be written ({error.strerror}); "
                     "free some space and run again"
                 ) from error
+            self.torn = False
             self.rows[job.name] = row
 
 

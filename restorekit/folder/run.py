@@ -97,16 +97,23 @@ class Runner:
                         self.manifest.fail(outcome.job, outcome.failure)
                 yield outcome
 
-    def preview(self, job: Job) -> list[tuple[Path, str]]:
-        """What a run would do with a job: where it would write, and what of that."""
+    def preview(
+        self, job: Job, foreseen: Callable[[Job], str] | None = None
+    ) -> list[tuple[Path, str]]:
+        """What a run would do with a job: where it would write, and what of that.
+
+        Args:
+            foreseen: says what would be done to a photo, where they differ.
+        """
         try:
             loaded = self.open(job)
+            if isinstance(loaded, Outcome):
+                return [(job.target, loaded.notes[0])]
+            how = f": {foreseen(job)}" if foreseen else ""
         except RestorekitError as error:
             return [(job.target, f"would fail: {error}")]
-        if isinstance(loaded, Outcome):
-            return [(job.target, loaded.notes[0])]
         return [
-            (target, f"would be {'overwritten' if target.exists() else 'restored'}")
+            (target, f"would be {'overwritten' if target.exists() else 'restored'}{how}")
             for target in loaded.targets
             if target
         ]

@@ -6,26 +6,25 @@ import dataclasses
 import platform
 import threading
 from dataclasses import dataclass
-from importlib.metadata import version
+from typing import Any
 
-from .. import files
 from ..errors import RestorekitError
 from .plan import Job
-from .work import Files, Loaded, Outcome, Restoring, Spec, Workshop, attempt
+from .work import Files, Loaded, Outcome, Spec, Workshop, attempt
 
 
 @dataclass(frozen=True)
 class Order:
     """What all workers of a run have in common.
 
-    The version of restorekit and the hash of the weights are those of the process that plans
-    the run: with other ones a worker would make other pixels.
+    Attributes:
+        settings: of the process that plans the run, versions and weights among them, which the
+            record tells: with other ones a worker would make other pixels.
     """
 
     plan: Spec
     files: Files
-    weights: list[str]
-    version: str
+    settings: Any
 
 
 class Worker:
@@ -51,10 +50,11 @@ class Worker:
         torch.set_num_threads(self.threads)
         order = self.order
         restoring = order.plan.opened()
-        if (version("restorekit"), digests(restoring)) != (order.version, order.weights):
+        if restoring.settings != order.settings:
             raise RestorekitError(
-                f"{platform.node()}: has another restorekit or another prior; "
-                "install the same on all machines"
+                f"{platform.node()}: would make other pixels: it has another restorekit, plugin or "
+                "prior, or takes --precision auto for another; install the same on all machines, "
+                "and say the precision"
             )
         self.shop = Workshop(restoring, order.files)
 
@@ -75,11 +75,5 @@ def order_for(shop: Workshop, device: str) -> Order:
     return Order(
         shop.restoring.plan.on(device).absolute(),
         shop.files,
-        digests(shop.restoring),
-        version("restorekit"),
+        shop.restoring.settings,
     )
-
-
-def digests(restoring: Restoring) -> list[str]:
-    """Of its priors' files."""
-    return [files.digest(path) for path in restoring.priors]
