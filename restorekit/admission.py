@@ -177,23 +177,33 @@ def check_recipes(whose: str, recipes: Mapping[Any, Any]) -> None:
             raise RestorekitError(
                 f"{here} refines {recipe.refines!r}; give a mode that refines none"
             )
-        check_name(f"{here}: its method", recipe.method)
-        check_name(f"{here}: its sampler", recipe.sampler)
-        if recipe.grid not in GRIDS:
-            raise RestorekitError(f"{here}: grid {recipe.grid!r} is none of {', '.join(GRIDS)}")
-        if not (type(recipe.steps) is int and 1 <= recipe.steps <= MOST_STEPS):
-            raise RestorekitError(f"{here}: steps is {recipe.steps!r}; give 1 to {MOST_STEPS}")
-        for level in (recipe.end, 1.0 if recipe.start is None else recipe.start):
-            if not (isinstance(level, int | float) and 0 <= level < math.inf):
-                raise RestorekitError(f"{here}: {level!r} is no noise-to-signal ratio")
-        levels = recipe.levels
-        if any(level <= 0 for level in levels) or list(levels) != sorted(set(levels))[::-1]:
-            raise RestorekitError(f"{here}: levels are {levels!r}; give falling ratios above 0")
-        travel = recipe.travel
-        if travel is not None and not (
-            len(travel) == 2 and all(type(n) is int and n > 0 for n in travel)
-        ):
-            raise RestorekitError(f"{here}: travel is {travel!r}; give (length, repeats)")
+        try:
+            kinds = recipe, recipe.with_less(), recipe.for_prior((1.0,))
+        except TypeError as error:  # says which field there is none of
+            raise RestorekitError(f"{here}: its low or its unfolded is wrong: {error}") from error
+        for one in kinds:
+            check_recipe(here, one)
+
+
+def check_recipe(here: str, recipe: Recipe) -> None:
+    """Whether it can be followed, as far as numbers go."""
+    check_name(f"{here}: its method", recipe.method)
+    check_name(f"{here}: its sampler", recipe.sampler)
+    if recipe.grid not in GRIDS:
+        raise RestorekitError(f"{here}: grid {recipe.grid!r} is none of {', '.join(GRIDS)}")
+    if not (type(recipe.steps) is int and 1 <= recipe.steps <= MOST_STEPS):
+        raise RestorekitError(f"{here}: steps is {recipe.steps!r}; give 1 to {MOST_STEPS}")
+    for level in (recipe.end, 1.0 if recipe.start is None else recipe.start):
+        if not (isinstance(level, int | float) and 0 <= level < math.inf):
+            raise RestorekitError(f"{here}: {level!r} is no noise-to-signal ratio")
+    levels = recipe.levels
+    if any(level <= 0 for level in levels) or list(levels) != sorted(set(levels))[::-1]:
+        raise RestorekitError(f"{here}: levels are {levels!r}; give falling ratios above 0")
+    travel = recipe.travel
+    if travel is not None and not (
+        len(travel) == 2 and all(type(n) is int and n > 0 for n in travel)
+    ):
+        raise RestorekitError(f"{here}: travel is {travel!r}; give (length, repeats)")
 
 
 def check_takes(what: str, function: Callable[..., Any], names: Iterable[str]) -> None:

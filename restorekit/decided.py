@@ -57,6 +57,7 @@ def decided(task: Task, choices: Choices, options: Mapping[str, Any]) -> Decided
     prior = find_prior(given)
     if choices.mode in prior.recipes:
         recipe = prior.recipes[choices.mode]
+        recipe = recipe.with_less() if choices.effort == "low" else recipe
     elif choices.method is None and choices.sampler is None:
         recipe = recipe.for_prior(prior.unfolded)
     names = "method", "sampler", "steps", "travel"

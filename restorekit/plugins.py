@@ -230,10 +230,8 @@ class Registry:
 
     def task(self, name: str) -> Task:
         """A task by its name. Raises RestorekitError if no plugin offers it."""
-        if name not in self.tasks:
-            known = ", ".join(sorted(self.tasks)) or "none is installed"
-            raise RestorekitError(f"task {name!r} is unknown; use {known}{self.hint}")
-        return self.tasks[name]
+        found: Task = self.find("task", name)
+        return found
 
     @property
     def hint(self) -> str:
@@ -248,8 +246,8 @@ class Registry:
         for plugin in self.plugins:
             for task in plugin.offers.get("task", {}).values():
                 for mode, recipe in task.recipes.items():
-                    for kind in ("method", "sampler"):
-                        if (name := getattr(recipe, kind)) not in self.offered(kind):
+                    for kind, name in recipe.names:
+                        if name not in self.offered(kind):
                             what = f"task {task.name!r}, {mode}: no plugin offers {kind} {name!r}"
                             plugin.problem = plugin.problem or what
         return self.plugins

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -54,9 +54,7 @@ class Preview:
     def takes_photo(self) -> bool:
         return self.chain.takes_photo
 
-    @property
-    def extras(self) -> tuple[str, ...]:
-        return self.chain.extras
+    extras: ClassVar[tuple[str, ...]] = ()  # which would be of the part
 
     def reads(self, name: str) -> Sequence[Path]:
         """The files besides the photo that are read."""
@@ -131,10 +129,9 @@ class Previewed:
         window = self.window(shot)
         where = f"{window.left + window.width // 2},{window.top + window.height // 2}"
         size = f"{window.width} x {window.height} pixels around {where}"
-        before = shot.part(window)
         try:
-            result = self.restoring(
-                before, sample_number=sample_number, progress=progress, expected=both
+            part = self.part(
+                shot, window, sample_number=sample_number, progress=progress, expected=both
             )
         except RestorekitError as error:
             where = f"in the part of {size}"
@@ -142,11 +139,13 @@ class Previewed:
         note = f"{size}, before and after"
         if len(self.plan.chain.links) > 1:
             note += "; what later tasks find, as noise, they find in this part alone"
+        result = part.result
         return dataclasses.replace(
             result,
-            pixels=beside(before.pixels, result.pixels),
-            alpha=None if before.alpha is None else opaque_beside(before.alpha, result),
+            pixels=beside(part.before, result.pixels),
+            alpha=None if part.clear is None else opaque_beside(part.clear, result),
             notes=(note, *result.notes),
+            extras={},
         )
 
     def window(self, shot: Shot) -> Window:
@@ -161,11 +160,20 @@ class Previewed:
         marked = self.marked(shot)
         return telling(structure(pixels) if marked is None else marked, side, size)
 
-    def part(self, shot: Shot, progress: Progress | None = None) -> Part:
-        """Restores that part alone. Raises RestorekitError if it cannot be restored."""
-        window = self.window(shot)
+    def part(
+        self,
+        shot: Shot,
+        window: Window,
+        *,
+        sample_number: int = 0,
+        progress: Progress | None = None,
+        expected: Callable[[tuple[int, int]], None] | None = None,
+    ) -> Part:
+        """Restores a part alone. Raises RestorekitError if it cannot be restored."""
         before = shot.part(window)
-        result = self.restoring(before, progress=progress)
+        result = self.restoring(
+            before, sample_number=sample_number, progress=progress, expected=expected
+        )
         return Part(window, before.pixels, before.alpha, result)
 
     def marked(self, shot: Shot) -> np.ndarray | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -208,45 +209,81 @@ class Solver:
         return travelling(times, *recipe.travel) if recipe.travel else times
 
     def _evaluated(self, size: tuple[int, int], watched: Watched | None) -> Denoiser:
-        """The prior; in tiles where it is local and the picture large, else in windows."""
-        halo, multiple = self.prior.halo, self.prior.multiple
-        if self.tile is not None:
-            tile = max(self.tile // self.prior.pixels // multiple, 1) * multiple
-        elif halo is None:
-            tile = self.prior.window
-        else:
-            tile = memory.tile_for(self.prior, self.device, size, self.at_once)
+        """The prior for a picture of that size."""
         alone = not of_method(self.method).conditions and self.recipe.steps == 1
-        states = memory.STATES_ALONE if alone else memory.STATES_CONDITIONED
-        memory.check(size, self.prior, tile, states, self.device)
-        if halo is not None:
-            tick = watched.within if watched else None
-            return Tiled(self.evaluated, tile, halo, multiple, tick=tick)
-        if max(size) <= tile:
-            return self.evaluated
-        _tell_of_windows(self.how.prior_name, tile * self.prior.pixels)
-        return Windowed(self.evaluated, tile, tile // 4)
+        return fitted(
+            self.prior,
+            self.evaluated,
+            size,
+            self.device,
+            self.how.prior_name,
+            tile=self.tile,
+            states=memory.STATES_ALONE if alone else memory.STATES_CONDITIONED,
+            at_once=self.at_once,
+            tick=watched.within if watched else None,
+        )
+
+
+def fitted(
+    prior: Known,
+    evaluated: Denoiser,
+    size: tuple[int, int],
+    device: torch.device,
+    name: str,
+    *,
+    tile: int | None,
+    states: int = memory.STATES_ALONE,
+    at_once: int = 1,
+    tick: Callable[[float], None] | None = None,
+) -> Denoiser:
+    """What a prior says of a picture of a size: in tiles where it is local, else in windows.
+
+    Args:
+        evaluated: what is asked, as `asked` gives it.
+        name: the prior's, in messages.
+        tile: pixels a side of them; None: as many as there is memory for.
+        states: see `memory.check`.
+        tick: called with the share that is done of each evaluation.
+
+    Raises:
+        RestorekitError: where there is not the memory.
+    """
+    halo, multiple = prior.halo, prior.multiple
+    if tile is not None:
+        tile = max(tile // prior.pixels // multiple, 1) * multiple
+    elif halo is None:
+        tile = prior.window
+    else:
+        tile = memory.tile_for(prior, device, size, at_once)
+    memory.check(size, prior, tile, states, device)
+    if halo is not None:
+        return Tiled(evaluated, tile, halo, multiple, tick=tick)
+    if max(size) <= tile:
+        return evaluated
+    _tell_of_windows(name, tile * prior.pixels)
+    return Windowed(evaluated, tile, tile // 4)
 
 
 @torch.inference_mode()
-def denoised(y: Tensor, level: float, prior: Known, who: str, device: torch.device) -> Found:
+def denoised(
+    y: Tensor, level: float, prior: Known, name: str, device: torch.device, tile: int | None
+) -> Found:
     """E[x_0 | y] of a picture (1, C, H, W) with noise of a level, in engine units.
 
     Args:
-        who: of the prior, in messages.
+        name: of the prior.
+        tile: see `fitted`.
     """
     t = prior.schedule.time_for(level)
     alpha, _ = prior.schedule(t)
     channels = max(prior.channels, y.shape[1])
     x_t = (float(alpha) * y.expand(-1, channels, -1, -1)).to(device)
-    denoiser = asked(prior)
-    if prior.halo is not None:
-        tile = memory.tile_for(prior, device, (y.shape[2], y.shape[3]))
-        denoiser = Tiled(denoiser, tile, prior.halo, prior.multiple)
-    counted = Counted(denoiser)
-    answering = Answering(sound(counted, prior), who, OTHER_PRIOR)
+    size = (y.shape[2], y.shape[3])
+    counted = Counted(fitted(prior, asked(prior), size, device, name, tile=tile))
+    answering = Answering(sound(counted, prior), whose("prior", name), OTHER_PRIOR)
     x_0 = answering(x_t, t).x_0.cpu()
-    return x_0.mean(1, keepdim=True) if y.shape[1] == 1 else x_0, counted.evaluations
+    nfe = prior.evaluations * counted.evaluations
+    return x_0.mean(1, keepdim=True) if y.shape[1] == 1 else x_0, nfe
 
 
 @functools.cache  # once

@@ -178,6 +178,13 @@ class Recipe:
     refines: str = ""
     low: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def names(self) -> set[tuple[str, str]]:
+        """All that it may ask of the plugins, as (kind, name)."""
+        kinds = self, self.with_less(), self.for_prior((1.0,))
+        asked = {(kind, getattr(one, kind)) for one in kinds for kind in ("method", "sampler")}
+        return asked | {("prior", one.prior) for one in kinds if one.prior}
+
     def with_less(self) -> Recipe:
         """For `--effort low`."""
         return replace(self, **(self.low or {"steps": (self.steps + 1) // 2}))

@@ -98,6 +98,12 @@ BROKEN = {
     "grid": (recipe("'none', 'ddim', 4, grid='square'"), "grid 'square' is none of uniform"),
     "steps": (recipe("'none', 'ddim', 0"), "steps is 0"),
     "start": (recipe("'none', 'ddim', 4, start=float('nan')"), "nan is no noise-to-signal ratio"),
+    "low": (recipe("'none', 'ddim', 4, low={'step': 2}"), "its low or its unfolded is wrong"),
+    "low steps": (recipe("'none', 'ddim', 4, low={'steps': 0}"), "steps is 0"),
+    "unfolded": (
+        recipe("'none', 'ddim', 4, unfolded={'method': 'nobodys'}"),
+        "no plugin offers method 'nobodys'",
+    ),
     "travel": (recipe("'none', 'ddim', 4, travel=(10, 0)"), "travel is (10, 0)"),
     "unknown method": (recipe("'nobodys', 'ddim', 4"), "no plugin offers method 'nobodys'"),
     "stage": (task("stage = 'late'"), "its stage is 'late'"),

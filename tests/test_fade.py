@@ -103,3 +103,11 @@ def test_borders_do_not_count(shade: int) -> None:
 def test_tiny_pictures(size: tuple[int, int]) -> None:
     flat = np.full((*size, 3), 90, np.uint8)
     assert np.array_equal(restorekit.restore("fade", flat), flat)
+
+
+def test_nothing_is_invented_in_either_mode(tmp_path: Path) -> None:
+    """No prior is asked, whatever the mode: the file may not say that one was."""
+    source, target = tmp_path / "in.png", tmp_path / "out.png"
+    images.write(source, images.Photo(faded(PHOTO[:64, :96]).astype(np.uint8)))
+    restorekit.restore("fade", source, mode="perceptual", output=target)
+    assert b"compositeWith" not in dict(images.read(target).metadata)["xmp"]

@@ -20,7 +20,7 @@ from restorekit.loading import find_prior, load_prior
 from restorekit.priors import Prior
 from restorekit.restorer import Restorer
 from restorekit.shot import Shot
-from restorekit.task import resolve
+from restorekit.task import Recipe, resolve
 from restorekit.testing import GaussianPrior
 
 from .conftest import Install
@@ -197,6 +197,23 @@ def test_a_bare_denoiser_restores_in_windows(caplog: pytest.LogCaptureFixture) -
     assert result.nfe == 2 and bare.asked == 2 * 2 * 3
     for precision in ("float32", "bfloat16"):  # which it cannot have
         assert load_prior(prior, CPU, precision).precision == torch.float32
+
+
+def test_one_that_sees_the_whole_cleans_in_windows_too() -> None:
+    bare = Bare()
+    prior = Prior("bare", (), 3, None, None, {}, lambda *_: bare)
+    restorer = Restorer(plugins.registry().task("denoise"), Choices(prior=prior, tile=32))
+    bare.asked = 0
+    result = restorer(Shot(NOISY), sigma="auto", strength=2.0, keep_grain=0.0)
+    assert result.nfe == 4 and bare.asked == 2 * 2 * 2 * 3  # twice what it takes at strength 1
+
+
+def test_less_effort_is_less_of_a_prior_s_own_recipe() -> None:
+    own = {"fidelity": Recipe("none", "ddim", steps=40)}
+    prior = dataclasses.replace(smoothing(), recipes=own)
+    task = plugins.registry().task("denoise")
+    found = [Restorer(task, Choices(prior=prior, effort=e)).how.recipe for e in ("low", "normal")]
+    assert [recipe.steps for recipe in found] == [20, 40]
 
 
 def test_what_cannot_be(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 
 import numpy as np
@@ -56,6 +57,7 @@ def saved_before(luma: np.ndarray) -> bool:
     return min(unevenness(strength) for strength in strengths(luma)) > UNEVEN
 
 
+@functools.cache
 def standard_table(quality: int) -> np.ndarray:
     """(8, 8) the luma table of libjpeg's scale of qualities."""
     from PIL import Image

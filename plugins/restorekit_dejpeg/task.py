@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -193,7 +193,12 @@ def from_pixels(picture: Picture, quality: int) -> Problem:
 
 
 def problem(
-    operator: Quantised, y: Tensor, size: tuple[int, int], level: float, finish: Any, note: str
+    operator: Quantised,
+    y: Tensor,
+    size: tuple[int, int],
+    level: float,
+    finish: Callable[[Tensor], Tensor],
+    note: str,
 ) -> Problem:
     """A decoded picture as a state of the diffusion, and its cells."""
     from restorekit.engine.conditioning import Degradation, Observation

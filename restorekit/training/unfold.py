@@ -96,7 +96,8 @@ def unfolded(
         operator = Resample((side, side), (small, small))
         y = operator(clean).add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)  # 8 bits
         sigma = level * MOST_NOISE if noisy < NOISY else 0.0
-        y = y + sigma * noise.like(y)
+        eps_y = noise.normal((settings.batch, *y.shape[1:]))[mine]  # whichever process has them
+        y = y + sigma * eps_y.to(y)[reduced]
         guess = Resample((small, small), (side, side))(y)
         advance(reduced, guess, stages[0], diffpir, Observation(y, Degradation(operator, sigma)))
     torn = torn & faulty

@@ -53,7 +53,8 @@ def previewed(
     if chain is None:
         return None
     opened = Preview(chain.on(asked.device), min(side, MOST), at).opened()
-    return opened.part(Shot.of(photo, name), job.progress)
+    shot = Shot.of(photo, name)
+    return opened.part(shot, opened.window(shot), progress=job.progress)
 
 
 def found(asked: Asked, photo: images.Photo, name: str) -> np.ndarray:
