@@ -21,7 +21,8 @@ class Prior:
     the head of a file, and no torch.
 
     Attributes:
-        name: what messages, records and reports call it.
+        name: what messages, records and reports call it; of one that a plugin offers, the name
+            that it is offered under.
         files: whose content decides what it answers. A folder run is done again where they have
             changed, and no run writes over them. None of them: name and `described` decide.
         channels: of the pictures that it knows.
