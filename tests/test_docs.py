@@ -85,11 +85,14 @@ def test_the_hooks_reference_is_what_the_code_says() -> None:
     assert (ROOT / "docs/hooks.md").read_text() == written
     hooks = {name for name in vars(hookspecs) if name.startswith("restorekit_")}
     assert len(hooks) > 5 and all(f"### `{hook}`" in written for hook in hooks)
+    # What a sampler is given, and must give.
+    assert all(f".{name}`\n" in written for name in ("Step", "Previous", "Prediction", "Noise"))
+    assert "\n        previous: " in written and "\nprox(self" in written
 
 
 @pytest.mark.usefixtures("here")
 def test_a_method_from_its_paper(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the page makes of a new package is light, checks itself, and fills holes as ours does."""
+    """What the page makes of a new package is light, checks itself, and fills holes as ours."""
     assert run("plugins new ddnm17 --kind method -o package") == 0
     texts: dict[str, list[str]] = {}
     for file, text in files_of("docs/a-method-from-its-paper.md"):
