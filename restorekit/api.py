@@ -16,6 +16,7 @@ from .choices import Choices
 from .engine.sampler import Progress
 from .errors import RestorekitError
 from .priors import Prior
+from .shot import Shot
 from .task import Result, resolve
 
 log = logging.getLogger(__name__)
@@ -105,14 +106,8 @@ def restore(
             raise RestorekitError(f"a chain's options go with its tasks, not {sorted(options)[0]}=")
     restoring = plan.opened()
 
-    def run(
-        pixels: np.ndarray | None,
-        alpha: np.ndarray | None,
-        name: str,
-        source: images.Source | None = None,
-    ) -> Any:
-        how: dict[str, Any] = {"progress": progress, "expected": expected}
-        return restoring(pixels, alpha, name=name, source=source, **how)
+    def run(shot: Shot) -> Result:
+        return restoring(shot, progress=progress, expected=expected)
 
     def expected(size: tuple[int, int]) -> None:
         if output is not None:
@@ -123,7 +118,7 @@ def restore(
     if image is None:
         if plan.takes_photo:
             raise RestorekitError(f"{plan.name} needs a picture")
-        return run(None, None, "").pixels
+        return run(Shot.nothing()).pixels
     if isinstance(image, str | os.PathLike):
         target = None if output is None else Path(output)
         return _path(Path(image), target, overwrite, provenance, run)
@@ -150,20 +145,20 @@ def diagnose(image: Image) -> diagnosis.Diagnosis:
     """
     if isinstance(image, str | os.PathLike):
         photo = images.read(Path(image))
-        return diagnosis.diagnosed(photo.pixels, photo.alpha, Path(image).name, photo.source)
+        return diagnosis.diagnosed(Shot.of(photo, Path(image).name))
     if not isinstance(image, np.ndarray):
         raise RestorekitError(f"cannot diagnose a {type(image).__name__}; give an array or a path")
     found: list[diagnosis.Diagnosis] = []
 
-    def run(pixels: np.ndarray, alpha: np.ndarray | None, name: str) -> Result:
-        found.append(diagnosis.diagnosed(pixels, alpha))
-        return Result(pixels, alpha, 0, 0.0)
+    def run(shot: Shot) -> Result:
+        found.append(diagnosis.diagnosed(shot))
+        return Result(shot.pixels, shot.alpha, 0, 0.0)
 
     _array(image, run, "")
     return found[0]
 
 
-Run = Callable[..., Any]
+Run = Callable[[Shot], Result]
 
 
 def _path(
@@ -176,7 +171,7 @@ def _path(
         if os.path.lexists(target) and not overwrite:
             raise RestorekitError(f"{target}: exists; name another output, or overwrite=True")
         images.check_writable(target, photo)
-    result = run(photo.pixels, photo.alpha, source.name, photo.source)
+    result = run(Shot.of(photo, source.name))
     if target is None:
         pixels: np.ndarray = result.pixels
         return pixels
@@ -206,7 +201,7 @@ def _array(array: np.ndarray, run: Run, name: str) -> np.ndarray:
     alpha = None
     if pixels.shape[2] in (2, 4):
         pixels, alpha = pixels[..., :-1], pixels[..., -1]
-    result = run(pixels, alpha, name)
+    result = run(Shot(pixels, alpha, name))
     restored: np.ndarray = result.pixels
     if result.alpha is not None:
         restored = np.concatenate([restored, result.alpha[..., None]], axis=2)

@@ -17,6 +17,7 @@ from .errors import RestorekitError
 from .options import NoiseLevel
 from .parameters import flat
 from .restorer import Restorer
+from .shot import Shot
 from .units import eight_bit
 
 Report = dict[str, Any]
@@ -77,7 +78,7 @@ def benchmark(
         reference, given_to, given = trial.degrade(clean, noise, **options)
         with as_read(given_to) as (degraded, source):
             baseline = trial.baseline(degraded, **given)
-            result = restorer(degraded, name=name, source=source, **given)
+            result = restorer(Shot(degraded, name=name, source=source), **given)
         restored = eight_bit(result.pixels)
         scores = metrics.score(restored, reference, measures, **how)
         classical = metrics.score(baseline, reference, measures, **how)

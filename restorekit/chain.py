@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,12 +21,9 @@ from .loading import offered_priors
 from .parameters import flat
 from .provenance import worst
 from .restorer import Restorer
+from .shot import Shot
 from .task import Result, Task, paths_of
 from .units import converted
-
-if TYPE_CHECKING:
-    from .images import Source
-    from .window import Window
 
 
 @dataclass(frozen=True)
@@ -126,67 +123,45 @@ class Chained:
 
     def __call__(
         self,
-        pixels: np.ndarray | None,
-        alpha: np.ndarray | None = None,
+        shot: Shot,
         *,
-        name: str = "",
-        source: Source | None = None,
         sample_number: int = 0,
         progress: Progress | None = None,
         expected: Callable[[tuple[int, int]], None] | None = None,
-        window: Window | None = None,
-        whole: np.ndarray | None = None,
     ) -> Result:
         """Restores one photo; the arguments are those of `Restorer`.
 
         Between two tasks pixels are floats. A task sees the file that the photo was read from as
         long as those before it have left the photo as it was.
         """
-        if len(self.steps) == 1:
-            restorer, options = self.steps[0]
+
+        def run(number: int, shot: Shot, progress: Progress | None) -> Result:
+            restorer, options = self.steps[number]
             return restorer(
-                pixels,
-                alpha,
-                name=name,
-                source=source,
+                shot,
                 sample_number=sample_number,
                 progress=progress,
                 expected=expected,
-                window=window,
-                whole=whole,
                 **options,
             )
-        if pixels is None:
-            pixels = np.empty((0, 0, 3), dtype=np.uint8)
-        kind = pixels.dtype
-        here = converted(pixels, np.float32)
-        clear = None if alpha is None else converted(alpha, np.float32)
+
+        if len(self.steps) == 1:
+            return run(0, shot, progress)
+        kind = shot.pixels.dtype
+        here = shot.floats()
         results: list[Result] = []
-        for number, (restorer, options) in enumerate(self.steps):
-            result = restorer(
-                here,
-                clear,
-                name=name,
-                source=source,
-                sample_number=sample_number,
-                progress=progress and part(progress, number, len(self.steps)),
-                expected=expected,
-                window=window,
-                whole=whole,
-                **options,
-            )
-            if unchanged(here, result.pixels):
-                result = dataclasses.replace(result, pixels=here, made="")
+        for number in range(len(self.steps)):
+            result = run(number, here, progress and part(progress, number, len(self.steps)))
+            if unchanged(here.pixels, result.pixels):
+                result = dataclasses.replace(result, pixels=here.pixels, made="")
+                here = dataclasses.replace(here, alpha=result.alpha)
             else:
-                source = whole = None  # of what was made, a part is all there is
-                if window is not None:
-                    height, width = result.pixels.shape[:2]
-                    window = window.scaled((height, width))
+                here = here.became(result.pixels, result.alpha)
             results.append(result)
-            here, clear = result.pixels, result.alpha
+        alpha = here.alpha
         return Result(
-            converted(here, kind),
-            None if clear is None else converted(clear, kind),
+            converted(here.pixels, kind),
+            None if alpha is None else converted(alpha, kind),
             sum(result.nfe for result in results),
             sum(result.seconds for result in results),
             tuple(

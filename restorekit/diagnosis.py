@@ -9,12 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from . import chain_text, files, plugins
-from .alpha import without_hidden
 from .chain import Chain, Chained
 from .choices import Choices
 from .engine.noise import Noise
@@ -22,11 +19,8 @@ from .engine.sampler import Progress
 from .errors import RestorekitError
 from .guard import reason
 from .priors import Prior
+from .shot import Shot
 from .task import PRESETS, Finding, Picture, Result, Task
-from .units import to_engine
-
-if TYPE_CHECKING:
-    from .images import Source
 
 UNASKED = "phone"  # what suits such pictures is mended where no kind is named
 REMEMBERED = 8  # chains whose priors are kept loaded
@@ -72,19 +66,9 @@ class Diagnosis:
         return chain_text.of(steps, choices) if steps else None
 
 
-def diagnosed(
-    pixels: np.ndarray,
-    alpha: np.ndarray | None = None,
-    name: str = "",
-    source: Source | None = None,
-) -> Diagnosis:
-    """Asks every task and every finder about a photo.
-
-    Args:
-        pixels, alpha, name, source: as a `Restorer` takes them.
-    """
-    seen = pixels if alpha is None else without_hidden(pixels, alpha)
-    picture = Picture(to_engine(seen), None, Noise(0, name), name, source)
+def diagnosed(shot: Shot) -> Diagnosis:
+    """Asks every task and every finder about a photo."""
+    picture = shot.picture(Noise(0, shot.name))
     registry = plugins.registry()
     found: list[Found] = []
     for finder, look in registry.offered("finder").items():
@@ -153,17 +137,9 @@ class Restoration:
     def absolute(self) -> Restoration:
         return self
 
-    def chain(
-        self,
-        pixels: np.ndarray,
-        alpha: np.ndarray | None = None,
-        *,
-        name: str = "",
-        source: Source | None = None,
-    ) -> Chain | None:
+    def chain(self, shot: Shot) -> Chain | None:
         """What one photo needs; None for a sound one."""
-        found = diagnosed(pixels, alpha, name, source)
-        return found.chain(self.choices, self.preset, self.strength)
+        return diagnosed(shot).chain(self.choices, self.preset, self.strength)
 
     def opened(self) -> Diagnosing:
         return Diagnosing(self)
@@ -205,30 +181,20 @@ class Diagnosing:
 
     def __call__(
         self,
-        pixels: np.ndarray | None,
-        alpha: np.ndarray | None = None,
+        shot: Shot,
         *,
-        name: str = "",
-        source: Source | None = None,
         sample_number: int = 0,
         progress: Progress | None = None,
         expected: Callable[[tuple[int, int]], None] | None = None,
     ) -> Result:
         """Restores one photo; the arguments are those of `Restorer`."""
-        assert pixels is not None
-        chain = self.plan.chain(pixels, alpha, name=name, source=source)
+        chain = self.plan.chain(shot)
         if chain is None:
-            return Result(pixels, alpha, 0, 0.0, ("nothing to mend: left as it is",))
+            note = "nothing to mend: left as it is"
+            return Result(shot.pixels, shot.alpha, 0, 0.0, (note,))
         text = chain_text.written(chain)
-        result = self._opened(text, chain)(
-            pixels,
-            alpha,
-            name=name,
-            source=source,
-            sample_number=sample_number,
-            progress=progress,
-            expected=expected,
-        )
+        restoring = self._opened(text, chain)
+        result = restoring(shot, sample_number=sample_number, progress=progress, expected=expected)
         return dataclasses.replace(result, notes=(f"done: {text}", *result.notes))
 
     def _opened(self, text: str, chain: Chain) -> Chained:

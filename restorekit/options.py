@@ -147,3 +147,19 @@ class NoiseLevel(click.ParamType):  # type: ignore[type-arg]
     def typed(self, value: float | str) -> float | str:
         """The value as one types it: on 0..255."""
         return value if isinstance(value, str) else round(255 * value, 6)
+
+
+def noise_option(meaning: str) -> Option:
+    """`--sigma`, of a task that can find the noise by itself.
+
+    Args:
+        meaning: what auto does, and what a number does.
+    """
+    return Option(
+        ["--sigma"],
+        type=NoiseLevel(auto=True),
+        default="auto",
+        show_default=True,
+        heading=HOW_STRONG,
+        help=f"How much noise there is: {meaning}",
+    )

@@ -85,6 +85,8 @@ class Registry:
         for point in sorted(points, key=lambda p: (package_of(p) != GROUP, p.name, package_of(p))):
             package = about(point.dist)
             plugin = Plugin(point.name, package.name, package.version)
+            if package == Package():
+                plugin.notes.append("its package's metadata cannot be read; install it again")
             self.plugins.append(plugin)
             self._admit(plugin, point)
 
@@ -143,8 +145,8 @@ class Registry:
         for given in answer:
             task = admission.admitted(given)
             if task.name in self.tasks or task.name in found:
-                owner = self.version_of(task.name) or "itself"
-                raise RestorekitError(f"task {task.name!r} is already taken, by {owner}")
+                by = "itself" if task.name in found else self.owner("task", task.name)
+                raise RestorekitError(f"task {task.name!r} is already taken, by {by}")
             found[task.name] = task
         return found
 
@@ -257,11 +259,6 @@ class Registry:
         """Of all packages with plugins."""
         return sorted({f"{p.package} {p.version}" for p in self.plugins if p.hooks})
 
-    def version_of(self, task: str) -> str:
-        """The package that a task comes from, and its version."""
-        found = self.owner("task", task)
-        return f"{found.package} {found.version}" if found else ""
-
     def blamed(self, error: BaseException) -> str:
         """Which plugin's code failed, and how; empty where none but our own was running."""
         import traceback  # slow to import
@@ -329,7 +326,7 @@ class Package(NamedTuple):
 def about(package: Distribution | None) -> Package:
     """The package that an entry point came with."""
     said = None
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(OSError, UnicodeError):  # told as a note of the plugin
         said = package and package.metadata
     if not said:
         return Package()

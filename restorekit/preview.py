@@ -10,22 +10,19 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
 
-from .alpha import without_hidden
 from .chain import Chain, Chained
 from .engine.noise import Noise
 from .engine.sampler import Progress
 from .errors import RestorekitError
-from .task import Picture, Result
-from .units import eight_bit, peak_of, to_engine
+from .shot import Shot
+from .task import Result
+from .units import eight_bit, peak_of
 from .window import Window
-
-if TYPE_CHECKING:
-    from .images import Source
 
 GRID = 16  # pixels: windows begin on the blocks of JPEGs and of the priors' coarsest levels
 GAP = 8  # pixels between before and after
@@ -115,11 +112,8 @@ class Previewed:
 
     def __call__(
         self,
-        pixels: np.ndarray | None,
-        alpha: np.ndarray | None = None,
+        shot: Shot,
         *,
-        name: str = "",
-        source: Source | None = None,
         sample_number: int = 0,
         progress: Progress | None = None,
         expected: Callable[[tuple[int, int]], None] | None = None,
@@ -134,20 +128,13 @@ class Previewed:
             if expected is not None:
                 expected((size[0], 2 * size[1] + GAP))
 
-        window = self.window(pixels, alpha, name=name, source=source)
+        window = self.window(shot)
         where = f"{window.left + window.width // 2},{window.top + window.height // 2}"
         size = f"{window.width} x {window.height} pixels around {where}"
-        assert pixels is not None
+        before = shot.part(window)
         try:
-            part = self.part(
-                pixels,
-                alpha,
-                window=window,
-                name=name,
-                source=source,
-                sample_number=sample_number,
-                progress=progress,
-                expected=both,
+            result = self.restoring(
+                before, sample_number=sample_number, progress=progress, expected=both
             )
         except RestorekitError as error:
             where = f"in the part of {size}"
@@ -155,75 +142,39 @@ class Previewed:
         note = f"{size}, before and after"
         if len(self.plan.chain.links) > 1:
             note += "; what later tasks find, as noise, they find in this part alone"
-        result = part.result
         return dataclasses.replace(
             result,
-            pixels=beside(part.before, result.pixels),
-            alpha=None if part.clear is None else opaque_beside(part.clear, result),
+            pixels=beside(before.pixels, result.pixels),
+            alpha=None if before.alpha is None else opaque_beside(before.alpha, result),
             notes=(note, *result.notes),
         )
 
-    def window(
-        self,
-        pixels: np.ndarray | None,
-        alpha: np.ndarray | None = None,
-        *,
-        name: str = "",
-        source: Source | None = None,
-    ) -> Window:
+    def window(self, shot: Shot) -> Window:
         """Which part it is. Raises RestorekitError if the photo has no such place."""
-        if pixels is None:
+        if not self.plan.takes_photo:
             raise RestorekitError("there is no photo to preview; leave --preview out")
+        pixels = shot.pixels
         size = (pixels.shape[0], pixels.shape[1])
         side, at = self.plan.side, self.plan.at
         if at is not None:
             return around(at, side, size)
-        marked = self.marked(pixels, alpha, name=name, source=source)
+        marked = self.marked(shot)
         return telling(structure(pixels) if marked is None else marked, side, size)
 
-    def part(
-        self,
-        pixels: np.ndarray,
-        alpha: np.ndarray | None = None,
-        *,
-        window: Window,
-        name: str = "",
-        source: Source | None = None,
-        sample_number: int = 0,
-        progress: Progress | None = None,
-        expected: Callable[[tuple[int, int]], None] | None = None,
-    ) -> Part:
-        """Restores a part. Raises RestorekitError if it cannot be restored."""
-        before = window.cut(pixels)
-        clear = None if alpha is None else window.cut(alpha)
-        result = self.restoring(
-            before,
-            clear,
-            name=name,
-            source=source,
-            sample_number=sample_number,
-            progress=progress,
-            expected=expected,
-            window=window,
-            whole=pixels if alpha is None else without_hidden(pixels, alpha),
-        )
-        return Part(window, before, clear, result)
+    def part(self, shot: Shot, progress: Progress | None = None) -> Part:
+        """Restores that part alone. Raises RestorekitError if it cannot be restored."""
+        window = self.window(shot)
+        before = shot.part(window)
+        result = self.restoring(before, progress=progress)
+        return Part(window, before.pixels, before.alpha, result)
 
-    def marked(
-        self,
-        pixels: np.ndarray,
-        alpha: np.ndarray | None = None,
-        *,
-        name: str = "",
-        source: Source | None = None,
-    ) -> np.ndarray | None:
+    def marked(self, shot: Shot) -> np.ndarray | None:
         """(H, W) bool, where a task of the chain changes the photo, if one says so."""
-        clear = None if alpha is None else (to_engine(alpha[..., None])[0, 0] + 1) / 2
-        picture = Picture(to_engine(pixels), clear, Noise(0), name, source)
+        picture = shot.picture(Noise(0))
         for restorer, options in self.restoring.steps:
             with suppress(RestorekitError):  # which its part will be told
                 marked = restorer.task.marked(picture, **options)
-                if marked is not None and marked.shape == pixels.shape[:2]:
+                if marked is not None and marked.shape == shot.pixels.shape[:2]:
                     return marked
         return None
 

@@ -8,14 +8,14 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from . import parameters, plugins, provenance
-from .alpha import resized, without_hidden
+from .alpha import resized
 from .answers import told, whose
 from .choices import Choices
 from .decided import Decided, decided
@@ -25,14 +25,11 @@ from .engine.sampler import Cancelled, Progress
 from .engine.wrappers import out_of_memory
 from .errors import RestorekitError
 from .loading import find_device, find_precision, find_prior, load_prior, of_pixels
+from .shot import Shot
 from .solver import Found, Solver, denoised
 from .task import Picture, Problem, Result, Task, paths_of
-from .units import from_engine, peak_of, to_engine
+from .units import from_engine, peak_of
 from .watching import part_of
-
-if TYPE_CHECKING:
-    from .images import Source
-    from .window import Window
 
 # The threads of OpenMP do not survive a fork, and a child that asks for them waits for ever.
 if hasattr(os, "register_at_fork"):
@@ -40,7 +37,6 @@ if hasattr(os, "register_at_fork"):
 
 AT_ONCE = {"cuda": 4}  # photos; a CPU is busy with one
 CLEANER = "photo-real"  # the prior of `Picture.denoised`
-LARGEST = 1e4  # of floating-point pixels, whose white is 1
 
 
 class Restorer:
@@ -76,54 +72,35 @@ class Restorer:
 
     def __call__(
         self,
-        pixels: np.ndarray | None,
-        alpha: np.ndarray | None = None,
+        shot: Shot,
         *,
-        name: str = "",
-        source: Source | None = None,
         sample_number: int = 0,
         progress: Progress | None = None,
         expected: Callable[[tuple[int, int]], None] | None = None,
-        window: Window | None = None,
-        whole: np.ndarray | None = None,
         **options: Any,
     ) -> Result:
         """Restores one photo.
 
         Args:
-            pixels: (H, W, 3) or (H, W, 1); uint8, uint16, or float on [0, 1] (which it may
-                exceed, as noisy pixels do). None for a task that takes no photo.
-            alpha: (H, W) of the same type.
-            name: the photo's. With the seed it decides the noise in perceptual mode, by its last
-                part alone, so that it makes no difference which folder the run was given.
-            source: the file that the photo was read from.
             sample_number: 0, 1, ... for independent samples of the same photo.
             progress: called with (steps done, in all), where a large photo is evaluated in
                 tiles with fractions of a step too; False cancels.
             expected: called with the (H, W) of the result before the work, to refuse it in time.
-            window: where in the photo the pixels lie, if they are a part of it.
-            whole: all of its pixels then, as they would be given, if they are known.
             options: the task's, resolved.
 
         Raises:
-            RestorekitError: if the options do not fit the photo, its pixels are no plausible
-                numbers, or the prior answers with numbers that are not finite.
+            RestorekitError: if the options do not fit the photo, or the prior answers with numbers
+                that are not finite.
             Cancelled: if `progress` said so.
         """
         began = time.perf_counter()
-        # What has one answer has it under any file name.
-        own = PurePosixPath(name).name  # in whatever folder, and from wherever it is named
-        perceptual = self.choices.mode == "perceptual"
-        noise = Noise(self.choices.seed, own if perceptual else "")
-        noise = noise.branch(f"sample {sample_number}")
-        if pixels is None:
-            pixels = np.empty((0, 0, self.prior.channels), dtype=np.uint8)
-        for samples in (pixels, alpha):
-            check_plausible(samples)
-        colourless = _colourless(pixels if whole is None else whole)
+        noise = self._noise(shot.name, sample_number)
+        colourless = shot.colourless
         if colourless:  # as the grey photo that it is
-            pixels, whole = pixels[..., :1], None if whole is None else whole[..., :1]
-        seen = pixels if alpha is None else without_hidden(pixels, alpha)
+            shot = shot.grey()
+        if not self.task.takes_photo:
+            shot = Shot(np.empty((0, 0, self.prior.channels), dtype=np.uint8), name=shot.name)
+        pixels = shot.pixels
         before = 0  # evaluations
 
         def cleaned(level: float) -> Tensor:
@@ -132,10 +109,7 @@ class Restorer:
             before += evaluations
             return x_0
 
-        photo = None if whole is None else functools.partial(to_engine, whole)
-        picture = Picture(
-            to_engine(seen), _unit(alpha), noise, name, source, cleaned, window, photo
-        )
+        picture = shot.picture(noise, cleaned)
         with plugins.named(Cancelled):
             try:
                 problem = self._observed(picture, options)
@@ -156,18 +130,23 @@ class Restorer:
             restored = np.where(problem.keep[..., None], pixels, restored)
         if colourless and restored.shape[2] == 1:  # a task may know, or make up, the colour
             restored = np.repeat(restored, 3, axis=2)
-        alpha = _resized(alpha, problem)
-        seconds = time.perf_counter() - began
         return Result(
             restored,
-            alpha,
+            _resized(shot.alpha, problem),
             before + nfe,
-            seconds,
+            time.perf_counter() - began,
             problem.notes,
             self._origin(problem),
             self._made(options, sample_number, asked=before + nfe > 0),
             problem.extras,
         )
+
+    def _noise(self, name: str, sample_number: int) -> Noise:
+        """Of one sample of a photo. What has one answer has it under any file name."""
+        own = PurePosixPath(name).name  # in whatever folder, and from wherever it is named
+        perceptual = self.choices.mode == "perceptual"
+        noise = Noise(self.choices.seed, own if perceptual else "")
+        return noise.branch(f"sample {sample_number}")
 
     def _observed(self, picture: Picture, options: Mapping[str, Any]) -> Problem:
         """What the task makes of a picture, with its channels counted."""
@@ -247,30 +226,6 @@ def framed(problem: Problem, picture: Picture) -> Problem:
     if guess is not None and guess.shape[1] == 1:
         guess = guess.expand(-1, channels, -1, -1)
     return dataclasses.replace(problem, channels=channels, guess=guess)
-
-
-def check_plausible(samples: np.ndarray | None) -> None:
-    """Raises RestorekitError for floats that are not finite, or far from [0, 1]."""
-    if samples is None or samples.dtype.kind != "f" or not samples.size:
-        return
-    least, most = samples.min(), samples.max()
-    if not (least >= -LARGEST and most <= LARGEST):  # NaN is neither
-        raise RestorekitError(
-            f"its values reach from {least:g} to {most:g}; floats must lie on [0, 1], or near it"
-        )
-
-
-def _colourless(pixels: np.ndarray) -> bool:
-    """Whether a photo (H, W, 3) is grey, its channels being equal."""
-    if pixels.shape[2] != 3 or not pixels.size:
-        return False
-    return all(np.array_equal(pixels[..., 0], pixels[..., c]) for c in (1, 2))
-
-
-def _unit(alpha: np.ndarray | None) -> Tensor | None:
-    if alpha is None:
-        return None
-    return (to_engine(alpha[..., None])[0, 0] + 1) / 2
 
 
 def _resized(alpha: np.ndarray | None, problem: Problem) -> np.ndarray | None:

@@ -158,8 +158,8 @@ class Recipe:
         travel: (length, repeats) of time travel, or None.
         levels: the noise-to-signal ratios of the evaluations themselves, falling, in place of grid,
             start and end. Fewer steps take the first of them.
-        unfolded: the method of a prior that was trained unfolded (`Prior.unfolded`), which is asked
-            by the sampler hqs at the levels of its training instead; empty: no such prior fits.
+        unfolded: what of this is otherwise for a prior that was trained unfolded (`Prior.unfolded`);
+            where that says no steps, there is one at each level of its training.
         prior: name of the prior that the mode works with; empty: the task's.
         refines: the mode whose result it starts from, in place of the task's guess; empty: none.
         low: what of this is otherwise for `--effort low`; by default half the steps.
@@ -173,7 +173,7 @@ class Recipe:
     end: float = 0.02
     travel: tuple[int, int] | None = None
     levels: tuple[float, ...] = ()
-    unfolded: str = ""
+    unfolded: Mapping[str, Any] = field(default_factory=dict)
     prior: str = ""
     refines: str = ""
     low: Mapping[str, Any] = field(default_factory=dict)
@@ -186,8 +186,10 @@ class Recipe:
         """For a prior that was trained unfolded at these levels, if it was."""
         if not (unfolded and self.unfolded):
             return self
-        steps = len(unfolded)
-        return replace(self, method=self.unfolded, sampler="hqs", steps=steps, levels=unfolded)
+        otherwise = dict(self.unfolded)
+        if "steps" not in otherwise:
+            otherwise |= {"steps": len(unfolded), "levels": unfolded}
+        return replace(self, **otherwise)
 
 
 @dataclass(frozen=True)

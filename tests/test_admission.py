@@ -74,8 +74,12 @@ def test_half_deleted(
     all_else_works(capfd)
     assert run("plugins bad") == 1
     assert "import failed, ModuleNotFoundError" in capfd.readouterr().out
-    (here / "site" / "bad-2.5.dist-info" / "METADATA").unlink()
-    all_else_works(capfd)
+    metadata = here / "site" / "bad-2.5.dist-info" / "METADATA"
+    for spoil in (lambda: metadata.write_bytes(b"Name: \xff"), metadata.unlink):
+        spoil()
+        all_else_works(capfd)
+        assert run("plugins bad") == 1
+        assert "metadata cannot be read; install it again" in capfd.readouterr().out
 
 
 def test_the_first_keeps_its_name(

@@ -15,6 +15,7 @@ from restorekit.engine.noise import Noise
 from restorekit.engine.operators import Grey, Identity, LinearOperator, Mask, Resample
 from restorekit.engine.sampler import STEPS, geometric, karras, sample, times_for
 from restorekit.restorer import Restorer
+from restorekit.shot import Shot
 from restorekit.task import Picture, Problem, Recipe, Task
 from restorekit.testing import GaussianPrior, dense_noise
 
@@ -192,7 +193,7 @@ def test_a_photo_denoised_by_its_map(grey: bool) -> None:
     scores = {}
     for told, steps in (("peak", 1), ("map", 1), ("map", 4), ("coloured", 4)):
         restorer = Restorer(Half(told), Choices(prior="photo-fast", steps=steps))
-        restored = restorer(seen).pixels
+        restored = restorer(Shot(seen)).pixels
         scores[told, steps] = [
             psnr(restored[:, side], clean[:, side]) for side in (slice(half), slice(half, None))
         ]

@@ -108,14 +108,14 @@ def test_compressed_again_it_is_the_file(how: Any, mode: str, tmp_path: Path) ->
     from restorekit import plugins
     from restorekit.choices import Choices
     from restorekit.restorer import Restorer
+    from restorekit.shot import Shot
     from restorekit.task import resolve
 
     task = plugins.registry().task("dejpeg")
     steps = None if mode == "fidelity" else 2
     restorer = Restorer(task, Choices(mode, prior="photo-fast", steps=steps))
-    exact = restorer(
-        photo.pixels.astype(np.float32) / 255, source=photo.source, **resolve(task, {})
-    )
+    shot = Shot(photo.pixels.astype(np.float32) / 255, source=photo.source)
+    exact = restorer(shot, **resolve(task, {}))
     x = torch.from_numpy(exact.pixels * 2 - 1).permute(2, 0, 1)[None].expand(-1, 3, -1, -1)
     rows, columns = (side // 16 * 16 for side in coding.size)  # what is seen of whole MCUs
     planes = [

@@ -17,6 +17,7 @@ from restorekit.choices import Choices
 from restorekit.engine.tiling import Tiled
 from restorekit.loading import find_prior, load_prior
 from restorekit.restorer import Restorer
+from restorekit.shot import Shot
 from restorekit.task import resolve
 
 from .commands import run, save
@@ -170,7 +171,7 @@ def test_a_level_that_is_exact_is_asked_about_once(tmp_path: Path) -> None:
     task, nfe = plugins.registry().task("denoise"), []
     for given in ({}, {"exact": "true"}):
         restorer = Restorer(task, Choices(prior=str(tmp_path / "small.pth"), tuning=given))
-        result = restorer(pixels, **resolve(task, {"sigma": 0.1}))
+        result = restorer(Shot(pixels), **resolve(task, {"sigma": 0.1}))
         nfe.append(result.nfe)
     expected = reference(state, noisy, 0.1).clamp(0, 1)[0].permute(1, 2, 0)
     np.testing.assert_allclose(result.pixels, expected, atol=1e-5)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import data as pictures
 
-from restorekit import restorer
+from restorekit import solver
 from restorekit.choices import Choices
 from restorekit.engine.denoiser import NetworkDenoiser, Prediction
 from restorekit.engine.noise import Noise
@@ -19,6 +19,7 @@ from restorekit.engine.schedule import linear
 from restorekit.engine.tiling import Tiled
 from restorekit.plugins import registry
 from restorekit.restorer import Restorer
+from restorekit.shot import Shot
 from restorekit.task import resolve
 
 from .networks import LOCAL, random_network
@@ -101,9 +102,9 @@ def test_a_scratch_is_repaired_as_in_the_whole_photo(
     task = registry().tasks["inpaint"]
     restore = Restorer(task, Choices(mode=mode, prior="photo-fast", steps=3))
     options = resolve(task, {"mask": mask})
-    part = restore(photo, **options)
-    monkeypatch.setattr(restorer, "needed", lambda *_: None)
-    whole = restore(photo, **options)
+    part = restore(Shot(photo), **options)
+    monkeypatch.setattr(solver, "needed", lambda *_: None)
+    whole = restore(Shot(photo), **options)
     np.testing.assert_array_equal(part.pixels, whole.pixels)
     assert part.nfe == whole.nfe
 
@@ -113,8 +114,8 @@ def test_progress_moves_with_the_tiles_and_cancels_between_them() -> None:
     restore = Restorer(registry().tasks["denoise"], Choices(prior="photo-fast", tile=64))
     options = resolve(registry().tasks["denoise"], {"sigma": "0.05"})
     told: list[tuple[float, int]] = []
-    restore(photo, progress=lambda *now: told.append(now), **options)
+    restore(Shot(photo), progress=lambda *now: told.append(now), **options)
     assert len(told) > 10 and told == sorted(told)
     assert told[0] == (0, 1) and told[-1] == (1, 1) and 0 < told[1][0] < 0.2
     with pytest.raises(Cancelled):
-        restore(photo, progress=lambda done, _: done < 0.3, **options)
+        restore(Shot(photo), progress=lambda done, _: done < 0.3, **options)

@@ -16,6 +16,7 @@ from restorekit.choices import Choices
 from restorekit.engine.denoiser import Prediction
 from restorekit.engine.wrappers import Wrapper
 from restorekit.restorer import Restorer
+from restorekit.shot import Shot
 from restorekit.task import resolve
 from restorekit.testing import GaussianPrior
 from restorekit.units import converted
@@ -86,7 +87,7 @@ def test_a_prior_that_knows_no_bound_is_asked_the_safe_way(
     monkeypatch.setattr(restorer.prior, "bound", bound)
     flat = np.full((64, 64, 3), 128, np.uint8)
     flat[..., 2] = 120
-    result = restorer(flat, **resolve(restorer.task, {"sigma": 15 / 255}))
+    result = restorer(Shot(flat), **resolve(restorer.task, {"sigma": 15 / 255}))
     assert result.nfe == (1 if bound else 2)
     if not bound:
         assert np.abs(result.pixels.astype(int) - flat).max() <= 2
@@ -98,7 +99,8 @@ def test_a_photo_of_equal_channels_is_grey(mode: str) -> None:
     choices = Choices(mode=mode, steps=2 if mode == "perceptual" else None, prior="photo")
     restorer = Restorer(plugins.registry().task("denoise"), choices)
     one, three = (
-        restorer(p, **resolve(restorer.task, {"sigma": LEVEL})) for p in (grey, grey.repeat(3, 2))
+        restorer(Shot(p), **resolve(restorer.task, {"sigma": LEVEL}))
+        for p in (grey, grey.repeat(3, 2))
     )
     assert three.pixels.shape == (48, 56, 3) and three.nfe == one.nfe
     assert np.array_equal(three.pixels, one.pixels.repeat(3, 2))
@@ -176,7 +178,7 @@ def test_a_sampler_starts_from_a_state_of_its_own(sampler: str, spread: bool) ->
         return step(denoiser, x_t, *rest)
 
     restorer.solver.step = noting
-    restorer(np.full((24, 24, 3), 128, np.uint8), **resolve(restorer.task, {"scale": 2.0}))
+    restorer(Shot(np.full((24, 24, 3), 128, np.uint8)), **resolve(restorer.task, {"scale": 2.0}))
     schedule = restorer.prior.schedule
     _, sigma = schedule(schedule.time_for(restorer.how.recipe.start))
     assert starts[0].std() == pytest.approx(float(sigma) if spread else 0.0, rel=0.1, abs=0.01)
@@ -188,7 +190,7 @@ def test_time_travel_walks_again() -> None:
     restorer = Restorer(plugins.registry().task("inpaint"), choices)
     hole = np.zeros((16, 16), bool)
     hole[4:8, 4:8] = True
-    result = restorer(CAT[:16, :16], **resolve(restorer.task, {"mask": hole}))
+    result = restorer(Shot(CAT[:16, :16]), **resolve(restorer.task, {"mask": hole}))
     assert result.nfe == 9  # 1 + 2 x 2 + 2 x 2: the first and two stretches of two
     assert np.array_equal(result.pixels[~hole], CAT[:16, :16][~hole])
 
@@ -239,7 +241,7 @@ def test_only_snore_asks_about_turned_pictures(sampler: str, turned: bool) -> No
 
     restorer.solver.evaluated = Seen(inner)
     options = resolve(restorer.task, {"scale": 2.0})
-    restored = restorer(np.ascontiguousarray(CAT[:24, :16]), **options).pixels
+    restored = restorer(Shot(np.ascontiguousarray(CAT[:24, :16])), **options).pixels
     assert restored.shape == (48, 32, 3)
     assert asked == ({(48, 32), (32, 48)} if turned else {(48, 32)})
 
@@ -305,7 +307,7 @@ def test_effort_is_a_matter_of_evaluations(monkeypatch: pytest.MonkeyPatch) -> N
         choices = Choices(effort=effort)
         given = resolve(plugins.registry().task(task), options)
         restorer = Restorer(plugins.registry().task(task), choices, given)
-        return restorer.how.prior_name, restorer(small, **given).nfe
+        return restorer.how.prior_name, restorer(Shot(small), **given).nfe
 
     prior, often = asked("superres", "normal", scale=2, sigma=0)
     assert asked("superres", "low", scale=2, sigma=0) == ("photo-few", often // 4)
@@ -322,8 +324,8 @@ def test_a_mode_may_begin_with_what_another_found() -> None:
     restorer = Restorer(task, Choices("perceptual"))
     assert restorer.how.recipe.refines == "fidelity" and restorer.first is not None
     moved: list[tuple[float, int]] = []
-    found = restorer(small, progress=lambda *how: moved.append(how), **given)
-    alone = Restorer(task, Choices())(small, **given)
+    found = restorer(Shot(small), progress=lambda *how: moved.append(how), **given)
+    alone = Restorer(task, Choices())(Shot(small), **given)
     assert found.nfe == alone.nfe + restorer.how.recipe.steps
     whole = restorer.first.how.recipe.steps + restorer.how.recipe.steps
     assert moved == sorted(moved) and moved[-1] == (whole, whole)

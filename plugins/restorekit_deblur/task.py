@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restorekit.options import HOW_STRONG, NoiseLevel, Number, Option
+from restorekit.options import Number, noise_option
 from restorekit.task import Picture, Problem, Recipe, Task, Trial
 from restorekit.units import sigma_to_engine
 
@@ -54,14 +54,8 @@ class Deblur(Task):
             metavar="RADIUS",
             help="Out of focus: the radius that points of light have, in pixels.",
         ),
-        Option(
-            ["--sigma"],
-            type=NoiseLevel(auto=True),
-            default="auto",
-            show_default=True,
-            heading=HOW_STRONG,
-            help="How much noise there is: auto finds out; a number on 0..255 is the standard "
-            "deviation of white noise.",
+        noise_option(
+            "auto finds out; a number on 0..255 is the standard deviation of white noise.",
         ),
     )
     recipes = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from restorekit.options import HOW_STRONG, NoiseLevel, Number, Option
+from restorekit.options import HOW_STRONG, Number, Option, noise_option
 from restorekit.task import Finding, Picture, Problem, Recipe, Task, Trial
 from restorekit.units import sigma_to_engine
 
@@ -49,13 +49,8 @@ class Denoise(Task):
             heading=HOW_STRONG,
             help="How much of what was removed is given back.",
         ),
-        Option(
-            ["--sigma"],
-            type=NoiseLevel(auto=True),
-            default="auto",
-            show_default=True,
-            heading=HOW_STRONG,
-            help="How much noise there is: auto finds out, whatever its kind; a number on 0..255 "
+        noise_option(
+            "auto finds out, whatever its kind; a number on 0..255 "
             "is the standard deviation of white noise, for which the default prior is photo.",
         ),
     )

@@ -74,7 +74,14 @@ class Inpaint(Task):
     )
     recipes = {
         "fidelity": Recipe(
-            "diffpir", "snore", 8, "geometric", 0.25, 0.02, unfolded="mapped", low=LESS
+            "diffpir",
+            "snore",
+            8,
+            "geometric",
+            0.25,
+            0.02,
+            unfolded={"method": "mapped", "sampler": "hqs"},
+            low=LESS,
         ),
         "perceptual": Recipe("diffpir", "ddpm", 24, "karras", 1.0, 0.02, low={"steps": 6}),
     }

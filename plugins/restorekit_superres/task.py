@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restorekit.options import HOW_STRONG, NoiseLevel, Number, Option
+from restorekit.options import Number, noise_option
 from restorekit.task import Finding, Picture, Problem, Recipe, Task, Trial
 from restorekit.units import from_engine, sigma_to_engine, to_engine
 
@@ -47,19 +47,14 @@ class SuperResolution(Task):
             show_default=True,
             help="Factor of enlargement, any number above 1 up to 8.",
         ),
-        Option(
-            ["--sigma"],
-            type=NoiseLevel(auto=True),
-            default="auto",
-            show_default=True,
-            heading=HOW_STRONG,
-            help="How much noise there is: auto removes what it finds first, and a JPEG's "
+        noise_option(
+            "auto removes what it finds first, and a JPEG's "
             "artefacts; a number on 0..255 is the standard deviation of white noise.",
         ),
     )
     recipes = {
         "fidelity": Recipe(
-            "diffpir", "snore", 8, "geometric", 1.0, 0.05, unfolded="diffpir", low=LESS
+            "diffpir", "snore", 8, "geometric", 1.0, 0.05, unfolded={"sampler": "hqs"}, low=LESS
         ),
         "perceptual": Recipe("diffpir", "ddpm", 4, "karras", 0.5, 0.02, refines="fidelity"),
     }

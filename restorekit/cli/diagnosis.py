@@ -61,9 +61,10 @@ def photos(inputs: tuple[Path, ...]) -> Iterator[Path]:
 def diagnosis_of(path: Path, max_megapixels: float = 178) -> Diagnosis:
     from .. import images
     from ..diagnosis import diagnosed
+    from ..shot import Shot
 
     photo = images.read(path, max_megapixels=max_megapixels)
-    return diagnosed(photo.pixels, photo.alpha, path.name, photo.source)
+    return diagnosed(Shot.of(photo, path.name))
 
 
 def recommended(diagnosis: Diagnosis, values: dict[str, Any]) -> str:

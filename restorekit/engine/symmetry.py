@@ -82,14 +82,7 @@ class Turning(_Moved):
     takes out, for nothing (Terris et al. 2024, "Equivariant plug-and-play image reconstruction").
     """
 
-    def __init__(
-        self,
-        denoiser: Denoiser,
-        motions: Sequence[Motion] = SQUARE,
-        moved: Callable[[Motion], Denoiser] | None = None,
-    ) -> None:
-        super().__init__(denoiser, motions, moved)
-        self.asked = 0
+    asked = 0  # questions so far
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
         motion = self.motions[self.asked % len(self.motions)]

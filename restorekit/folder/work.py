@@ -17,6 +17,7 @@ from .. import images, plugins
 from ..engine.sampler import Progress
 from ..errors import RestorekitError
 from ..guard import reason
+from ..shot import Shot
 from ..task import Result
 from .plan import Job
 
@@ -146,11 +147,8 @@ class Restoring(Protocol):
     def settings(self) -> Any: ...
     def __call__(
         self,
-        pixels: np.ndarray | None,
-        alpha: np.ndarray | None = None,
+        shot: Shot,
         *,
-        name: str = ...,
-        source: images.Source | None = ...,
         sample_number: int = ...,
         progress: Progress | None = ...,
         expected: Callable[[tuple[int, int]], None] | None = ...,
@@ -195,15 +193,13 @@ class Workshop:
 
     def restore(self, job: Job, loaded: Loaded) -> Restored:
         """Every sample of a photo."""
-        photo = loaded.photo
         results = []
         for number in range(job.samples):
             try:
+                # Without a photo the seed alone decides, and no name.
+                shot = Shot.of(loaded.photo, job.name) if loaded.photo else Shot.nothing()
                 result = self.restoring(
-                    photo.pixels if photo else None,
-                    photo.alpha if photo else None,
-                    source=photo.source if photo else None,
-                    name=job.name if job.source else "",  # without a source the seed decides
+                    shot,
                     sample_number=number,
                     progress=self._going_on,
                     expected=partial(images.check_size, job.target),

@@ -64,9 +64,10 @@ def check_metric(metric: Metric) -> None:
     assert worse(first, best), f"metric {name} gave {best} for equals, but {first} for noise"
     try:
         found = metric(seen[:-1], clean, 255.0)  # type: ignore[call-arg, arg-type]
-    except Exception:
-        return
-    raise AssertionError(f"metric {name} gave {found} for pictures of different sizes")
+    except Exception as error:
+        assert str(error), f"metric {name} refuses pictures of different sizes without saying why"
+    else:
+        raise AssertionError(f"metric {name} gave {found} for pictures of different sizes")
 
 
 def photo() -> np.ndarray:

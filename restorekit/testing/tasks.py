@@ -17,6 +17,7 @@ from ..errors import RestorekitError
 from ..images import Source
 from ..metrics import psnr
 from ..restorer import Restorer
+from ..shot import Shot
 from ..soundness.rows import LOST_DB
 from ..task import MODES, PRESETS, Finding, Picture, Problem, Task, resolve
 from ..units import converted, eight_bit, to_engine
@@ -171,9 +172,10 @@ class Runs:
         options = given.options or resolve(self.task, {})
         before = None if given.pixels is None else given.pixels.copy()
         with global_seed(seed), errors_of(self.task, f"{mode} mode", given.pixels):
-            result = Restorer(self.task, choices, options)(
-                given.pixels, given.alpha, name="a.png", source=given.source, **options
-            )
+            shot = Shot.nothing()
+            if given.pixels is not None:
+                shot = Shot(given.pixels, given.alpha, "a.png", given.source)
+            result = Restorer(self.task, choices, options)(shot, **options)
         pixels = result.pixels
         assert pixels.ndim == 3 and pixels.shape[2] in (1, 3) and pixels.size, (
             f"task {name}: {mode} mode gives pixels of shape {pixels.shape}"

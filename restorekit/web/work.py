@@ -16,6 +16,7 @@ from ..diagnosis import Restoration
 from ..errors import RestorekitError
 from ..folder.plan import Job as Planned
 from ..preview import Part, Preview
+from ..shot import Shot
 from .asked import Asked, Written
 from .queue import Job, Stopped
 
@@ -40,7 +41,7 @@ class Made:
 def chain_for(asked: Asked, photo: images.Photo, name: str) -> Chain | None:
     """What is done to one photo; None for nothing."""
     if isinstance(asked.spec, Restoration):
-        return asked.spec.chain(photo.pixels, photo.alpha, name=name, source=photo.source)
+        return asked.spec.chain(Shot.of(photo, name))
     return asked.spec
 
 
@@ -52,15 +53,7 @@ def previewed(
     if chain is None:
         return None
     opened = Preview(chain.on(asked.device), min(side, MOST), at).opened()
-    window = opened.window(photo.pixels, photo.alpha, name=name, source=photo.source)
-    return opened.part(
-        photo.pixels,
-        photo.alpha,
-        window=window,
-        name=name,
-        source=photo.source,
-        progress=job.progress,
-    )
+    return opened.part(Shot.of(photo, name), job.progress)
 
 
 def found(asked: Asked, photo: images.Photo, name: str) -> np.ndarray:
@@ -73,7 +66,7 @@ def found(asked: Asked, photo: images.Photo, name: str) -> np.ndarray:
     where = None
     if chain is not None:
         opened = Preview(chain.on(asked.device), 1).opened()
-        where = opened.marked(photo.pixels, photo.alpha, name=name, source=photo.source)
+        where = opened.marked(Shot.of(photo, name))
     if where is None or not where.any():
         raise RestorekitError("nothing was found here; paint what is to be repaired")
     return np.asarray(where.astype(np.uint8) * 255)
