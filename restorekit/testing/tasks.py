@@ -14,6 +14,7 @@ from ..benchmark import as_read
 from ..choices import Choices
 from ..engine.noise import Noise
 from ..errors import RestorekitError
+from ..guard import reason
 from ..images import Source
 from ..metrics import psnr
 from ..restorer import Restorer
@@ -45,9 +46,11 @@ def check_task(
     Args:
         task: whose plugin is installed, if its recipes name a method or sampler of its own.
         options: what it needs, or a function of (height, width) that says so, as for a mask. By
-            default those that its trial restores with, or else the defaults of its command; a task
-            that refuses these by a RestorekitError is looked at no further.
+            default those that its trial restores with, or else the defaults of its command.
         prior: a name or file; by default the task's own.
+
+    Raises:
+        NeedsOptions: an AssertionError: without `options` it refuses a photo by a RestorekitError.
     """
     _described(task)
     with contextlib.ExitStack() as files:
@@ -64,9 +67,12 @@ def _checked(task: Task, runs: Runs) -> None:
     try:
         colour = runs.given(ODD)
         _observed(task, colour)
-    except RestorekitError:
+    except RestorekitError as error:
         if runs.options is None:
-            return  # it says that it cannot do without
+            raise NeedsOptions(
+                f"task {name} refuses a photo by default ({reason(error)}); "
+                "give check_task its options"
+            ) from error
         raise
     for mode in MODES:
         first = runs(mode, colour, seed=1)
@@ -87,6 +93,10 @@ def _checked(task: Task, runs: Runs) -> None:
                 _findings(task, given)
     if task.trial is not None:
         _tried(task, runs)
+
+
+class NeedsOptions(AssertionError):  # noqa: N818 - of the check, not of the task
+    """A task cannot be checked without options that nobody gave."""
 
 
 class Given:
