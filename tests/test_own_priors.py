@@ -75,7 +75,7 @@ def test_a_file_and_its_card(data: Path, capsys: pytest.CaptureFixture[str]) -> 
         (f"priors import {FAST} --name ../mine", "is no name"),
         (f"priors import {FAST.with_suffix('.md')} --name text", "not a prior"),
         ("priors import missing.pth --name missing", "No such file"),
-        ("priors remove photo", "was not imported; that were mine"),
+        ("priors remove photo", "was not imported; there are mine"),
     ):
         assert run(command) == 1
         assert said in capsys.readouterr().err and tree(data) == before
@@ -83,6 +83,8 @@ def test_a_file_and_its_card(data: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert find_prior("mine").described["name"] == "photo"
     assert run("priors remove mine") == 0
     assert tree(data) == {} and "mine" not in listed(capsys)
+    assert run("priors remove mine") == 1
+    assert "was not imported; none was" in capsys.readouterr().err
 
 
 def test_a_run_and_a_folder(
