@@ -74,6 +74,8 @@ def test_readmes_plugin_mends_photos() -> None:
     with installed(module_of(EXAMPLE / "restorekit_deinterlace.py")) as registry:
         assert run("deinterlace halved.png -o whole.png --odd") == 0
         check_task(registry.task("deinterlace"))
+        save("line.png", clean[:1])
+        assert run("deinterlace line.png -o one.png") == 0
     assert np.abs(images.read("whole.png").pixels[::2].astype(int) - clean[::2]).max() <= 1
     assert psnr("whole.png", clean) > psnr("halved.png", clean) + 10
     assert psnr("whole.png", clean) > psnr("between.png", clean) + 1
