@@ -158,8 +158,8 @@ class Recipe:
         travel: (length, repeats) of time travel, or None.
         levels: the noise-to-signal ratios of the evaluations themselves, falling, in place of grid,
             start and end. Fewer steps take the first of them.
-        unfolded: what of this is otherwise for a prior that was trained unfolded (`Prior.unfolded`);
-            where that says no steps, there is one at each level of its training.
+        unfolded: what of this is otherwise for a prior that was trained unfolded (see
+            `Prior.unfolded`); where that says no steps, there is one at each level of its training.
         prior: name of the prior that the mode works with; empty: the task's.
         refines: the mode whose result it starts from, in place of the task's guess; empty: none.
         low: what of this is otherwise for `--effort low`; by default half the steps.

@@ -2,7 +2,7 @@
 
     python samples/train_noise_level.py PHOTOS CACHE weights.safetensors --minutes 14
 
-Crops are photographed as `restorekit train` does, or have white noise that no file has rounded, or
+Crops are photographed as `restorekit train` does, or have plain noise that no file has rounded, or
 none at all; then many are saved as good JPEGs.
 """
 
@@ -20,16 +20,22 @@ from restorekit.training import photographed as photographing
 from restorekit.training.data import Photos
 
 SIDE = 128  # of the crops, pixels
+GRAIN = 0.4  # share of grain in plain noise
 
 parser = arguments_of(__doc__, minutes=14.0, batch=12)
 parser.add_argument("--jpegs", type=float, default=0.4, help="share of crops that are compressed")
-parser.add_argument("--white", type=float, default=0.25, help="share with white noise, unrounded")
+parser.add_argument(
+    "--plain", type=float, default=0.4, help="share with noise that is not photographed"
+)
 parser.add_argument("--clean", type=float, default=0.06, help="share of those without any noise")
 parser.add_argument("--saved", type=float, default=0.4, help="share then saved as a good JPEG")
 
 
-def with_white(clean: Tensor, rng: np.random.Generator, noise: Noise, none: float) -> Tensor:
-    """White noise of any level on (3, H, W), or on its grey alone; sometimes none."""
+def with_plain(clean: Tensor, rng: np.random.Generator, noise: Noise, none: float) -> Tensor:
+    """White noise of any level on (3, H, W), or on its grey alone, or grain; sometimes none."""
+    if rng.random() < GRAIN:
+        grainy = photographing.by_grain(clean[None] / 2 + 0.5, rng, noise)
+        return grainy[0].clamp(0, 1) * 2 - 1
     sigma = photographing.log_uniform(rng, 1 / 255, 120 / 255) if rng.random() >= none else 0.0
     colourless = bool((clean[:1] == clean).all())
     channels = 1 if rng.random() < (0.8 if colourless else 0.15) else 3
@@ -64,8 +70,8 @@ def main() -> None:
         rng = np.random.default_rng((arguments.seed, step, index))
         noise = Noise(arguments.seed, f"{step} {index}")
         clean, seen = photographing.photographed(crop, SIDE, rng, noise, arguments.jpegs)
-        if rng.random() < arguments.white:
-            seen = with_white(clean, rng, noise, arguments.clean)
+        if rng.random() < arguments.plain:
+            seen = with_plain(clean, rng, noise, arguments.clean)
         if rng.random() < arguments.saved:
             seen = saved(seen, rng)
         return clean, seen

@@ -100,6 +100,60 @@ def test_a_chain_cuts_the_mask_of_what_was_enlarged() -> None:
     assert (after[~same] != large[~same]).any()
 
 
+def test_what_a_task_measures_it_measures_of_the_whole() -> None:
+    """Fading, and the noise and the blocks of what was a JPEG: a part would tell other figures."""
+    faded = 255 * (CAT[:256, :320] / 255.0) ** np.array([0.5, 0.6, 0.4])
+    faded[:128] = 60 + 0.5 * faded[:128]
+    save("in.png", faded.round().astype(np.uint8))
+    assert run("fade in.png -o whole.png") == 0
+    assert run("fade in.png -o part.png --preview 64 --at 64,64") == 0
+    whole = images.read("whole.png").pixels
+    window = around((64, 64), 64, whole.shape[:2])
+    assert np.array_equal(halves("part.png")[1], window.cut(whole))
+    assert not np.array_equal(whole, images.read("in.png").pixels)
+
+    Path("was.jpg").write_bytes(encoded("JPEG", CAT[:253, :317], quality=20))
+    save("was.png", images.read("was.jpg").pixels[3:, 5:])
+    how = "--saved-with 20 --prior photo-fast --steps 1"
+    assert run(f"dejpeg was.png -o sound.png {how}") == 0
+    assert run(f"dejpeg was.png -o seen.png {how} --preview 200 --at 100,100") == 0
+    whole = images.read("sound.png").pixels
+    window = around((100, 100), 200, whole.shape[:2])
+    inner = np.s_[72:128, 72:128]  # further in than the prior sees
+    gap = halves("seen.png")[1][inner].astype(int) - window.cut(whole)[inner]
+    assert np.abs(gap).max() <= 1
+
+
+def test_what_looks_damaged_looks_so_in_its_part() -> None:
+    photo = CAT[:256, :400].copy()
+    photo[40:200, 180:183] = 250
+    save("in.png", photo)
+    assert run("inpaint in.png --mask auto -o out.png --steps 1 --save-mask --quiet") == 0
+    assert run("inpaint in.png --mask auto -o part.png --steps 1 --preview 96 --quiet") == 0
+    where = images.read("out-mask.png").pixels[..., 0] > 0
+    before, after = halves("part.png")
+    changed = (before != after).any(axis=2)
+    top, left = next(
+        (top, left)
+        for top in range(0, 161, GRID)
+        for left in range(0, 305, GRID)
+        if np.array_equal(photo[top : top + 96, left : left + 96], before)
+    )
+    assert changed.any() and not changed[~where[top : top + 96, left : left + 96]].any()
+
+
+def test_a_painted_copy_is_compared_with_what_a_chain_has_come_to() -> None:
+    photo = CAT[:160, :224]
+    save("in.png", photo)
+    painted = photo.copy()
+    painted[60:80, 100:130] = (255, 0, 0)
+    save("copy.png", painted)
+    chain = "denoise sigma=10 prior=photo-fast | inpaint mask=copy.png mask-color=red steps=1"
+    assert run(f"run '{chain}' in.png -o out.png --preview 96 --at 112,72 --quiet") == 0
+    before, after = halves("out.png")
+    assert not np.array_equal(before, after)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("grey", [True, False])
 def test_the_part_of_a_jpeg(orientation: int, grey: bool) -> None:

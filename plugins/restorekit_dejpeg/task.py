@@ -165,7 +165,10 @@ def from_pixels(picture: Picture, quality: int) -> Problem:
 
     y = picture.pixels.expand(-1, 3, -1, -1).contiguous()
     height, width = y.shape[2:]
-    offset = offset_of(luma_of(y))
+    whole, part = picture.whole, picture.window
+    offset = offset_of(luma_of(whole))
+    if offset is not None and part is not None and picture.photo is not None:
+        offset = (offset[0] - part.top) % BLOCK, (offset[1] - part.left) % BLOCK
     table = torch.from_numpy(standard_table(quality))
     note = f"taken for a JPEG of quality {quality}"
     top, left = offset or (0, 0)
@@ -180,7 +183,7 @@ def from_pixels(picture: Picture, quality: int) -> Problem:
         note += f", its blocks beginning at ({offset[0]}, {offset[1]})"
     from restorekit.noise_level import estimate
 
-    level = estimate(y).level
+    level = estimate(whole).level
 
     def finish(x: Tensor) -> Tensor:
         x = within(x, operator)

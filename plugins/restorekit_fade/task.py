@@ -53,7 +53,7 @@ class Fade(Task):
         from restorekit.engine.operators import Identity
 
         x, strength = picture.pixels, options["strength"]
-        fading = density.analysed(x)
+        fading = density.analysed(picture.whole)
         if fading is not None and strength:
             x = density.restored(x, fading, strength)
         return Problem(

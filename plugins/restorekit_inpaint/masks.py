@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 AUTO = "auto"  # in place of a file: what is damaged is found
 DARK = 1 / 8  # of white: what is lighter counts as painted, so that soft brush edges do too
 QUICK = 2e6  # pixels that are looked at to tell whether there is damage
+AROUND, ALIGNED = 1024, 64  # pixels a side that are looked at for a part, and what they begin on
 GROWN = 2  # pixels that a found mask is widened by, since damage has soft edges
 CALLED_FOR = (
     "give one of --mask FILE, --mask auto, --mask-dir FOLDER and --mask-from-alpha; a mask marks "
@@ -135,7 +136,7 @@ def hole_of(
             "copy of the photo, painted over in that colour"
         )
     if isinstance(mask, str) and mask == AUTO:
-        found = found_in(picture.pixels, mask_threshold)
+        found = found_within(picture, mask_threshold)
         return Hole(grown(found, GROWN if mask_grow is None else mask_grow), AUTO)
     if mask_from_alpha:
         if picture.alpha is None:
@@ -184,21 +185,21 @@ def of_path(path: Path | None, picture: Picture, invert: bool, color: str | None
     from restorekit.units import from_engine
 
     assert path is not None
-    height, width = picture.whole.shape[2:]
+    part = picture.window
+    height, width = picture.pixels.shape[2:] if part is None else part.whole
     largest = max(178, height * width / 1e6)  # a photo this large was asked for
     if color is None:
         return Hole(read(path, invert, largest), os.fspath(path))
     import numpy as np
 
     copy = images.read(path, max_megapixels=largest)
-    if copy.pixels.shape[:2] != (height, width):
-        return Hole(
-            np.zeros(copy.pixels.shape[:2], bool), os.fspath(path)
-        )  # for `check_size` to tell
-    eight = from_engine(picture.whole.expand(-1, 3, -1, -1), np.dtype(np.uint8))
-    seen = np.broadcast_to(copy.pixels / copy.peak * 255, eight.shape)
-    where = painted_over(seen.astype(np.float32), eight.astype(np.float32), rgb(color))
-    return Hole(where, os.fspath(path))
+    hole = Hole(np.zeros(copy.pixels.shape[:2], bool), os.fspath(path))
+    check_size(hole, (height, width))
+    here = (slice(None), slice(None)) if part is None else part.slices
+    eight = from_engine(picture.pixels.expand(-1, 3, -1, -1), np.dtype(np.uint8))
+    seen = np.broadcast_to(copy.pixels[here] / copy.peak * 255, eight.shape)
+    hole.where[here] = painted_over(seen.astype(np.float32), eight.astype(np.float32), rgb(color))
+    return hole
 
 
 def rgb(color: str) -> tuple[int, int, int]:
@@ -212,6 +213,16 @@ def rgb(color: str) -> tuple[int, int, int]:
             f"--mask-color {color!r} is no colour; use a name, as red, or #rrggbb"
         ) from error
     return red, green, blue
+
+
+def found_within(picture: Picture, threshold: float) -> np.ndarray:
+    """(H, W) bool: what looks damaged in a picture or, with what is around it, in a part of one."""
+    part = picture.window
+    if part is None or picture.photo is None:
+        return found_in(picture.pixels, threshold)
+    around = part.grown(AROUND, (ALIGNED, ALIGNED))
+    found = found_in(picture.whole[(..., *around.slices)], threshold)
+    return part.within(around).cut(found)
 
 
 def found_in(pixels: Tensor, threshold: float) -> np.ndarray:

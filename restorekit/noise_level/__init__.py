@@ -59,11 +59,13 @@ def estimate(x: Tensor) -> Estimate:
     """
     import torch
 
+    from .network import Answer
+
     with torch.inference_mode():
         answers = [_look(window) for window in _windows(x)]
-    shade, whole, trust, here = (torch.cat(parts, dim=1) for parts in zip(*answers, strict=True))
-    grey, colour = (unit(log) for log in (trust.softmax(1) * whole).sum(1).tolist())
-    by_shade = here.exp().sum(0)[shade[0].argsort()]
+    answer = Answer(*(torch.cat(parts, dim=2) for parts in zip(*answers, strict=True)))
+    grey, colour = (unit(log) for log in answer.level()[0].tolist())
+    by_shade = answer.here[0].exp().sum(0)[answer.shade[0, 0].argsort()]
     third = max(1, len(by_shade) // 3)
     dark, bright = (
         unit(part.mean().log().item()) for part in (by_shade[:third], by_shade[-third:])
@@ -93,7 +95,7 @@ def _windows(x: Tensor) -> list[Tensor]:
 
 
 def _look(x: Tensor) -> tuple[Tensor, ...]:
-    """What the cells of a window are and say: shade (1, N), and whole, trust and here, (2, N)."""
+    """What the cells of a window say: the parts of an `Answer`."""
     import torch.nn.functional as F
 
     from .network import CELL
@@ -102,7 +104,5 @@ def _look(x: Tensor) -> tuple[Tensor, ...]:
     height, width = x.shape[2:]
     down, across = (max(-side % CELL, 4 * CELL - side) for side in (height, width))
     x = F.pad(x, (0, across, 0, down), mode="replicate")
-    answer = _network()(x)
-    shade = F.avg_pool2d(x.mean(1, keepdim=True), CELL)
-    inside = (0, ..., slice(max(1, height // CELL)), slice(max(1, width // CELL)))
-    return tuple(part[inside].flatten(1) for part in (shade, *answer))
+    inside = (..., slice(max(1, height // CELL)), slice(max(1, width // CELL)))
+    return tuple(part[inside].flatten(2) for part in _network()(x))
