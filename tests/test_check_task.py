@@ -1,11 +1,15 @@
-"""A task that cannot do without options says so to its check, which does not pass it unseen."""
+"""What the check of tasks does not pass unseen: a wrong operator, and one that needs options."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
+from torch import Tensor
 
+from restorekit.engine.conditioning import Degradation, Observation
+from restorekit.engine.operators import Identity
 from restorekit.errors import RestorekitError
 from restorekit.task import Picture, Problem
 from restorekit.testing import NeedsOptions, check_task
@@ -20,6 +24,22 @@ class Demanding(Plain):
         if options["strength"] == 1:
             raise RestorekitError("say how strong; give --strength")
         return super().observe(picture, **options)
+
+
+class Halved(Identity):
+    def adjoint(self, y: Tensor) -> Tensor:
+        return y / 2
+
+
+class Lopsided(Plain):
+    def observe(self, picture: Picture, **options: Any) -> Problem:
+        observation = Observation(picture.pixels, Degradation(Halved()))
+        return dataclasses.replace(super().observe(picture, **options), observation=observation)
+
+
+def test_its_operators_adjoint() -> None:
+    with pytest.raises(AssertionError, match="adjoint of its Halved is none"):
+        check_task(Lopsided())
 
 
 def test_it_needs_options() -> None:
