@@ -6,6 +6,7 @@ relies on what has passed, and asks the plugin no more.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import math
 import re
@@ -227,6 +228,9 @@ def offers(kind: str, answer: Any) -> dict[str, Any]:
         if kind == "metric" and (name in COLUMNS or name.startswith("baseline_")):
             raise RestorekitError(f"metric {name!r} has the name of a column of benchmark's own")
         CHECKS[kind](f"{kind} {name!r}", thing)
+        if kind == "prior" and not isinstance(thing, Path) and thing.name != name:
+            # Records and messages name it as whoever asks for it does.
+            found[name] = dataclasses.replace(thing, name=name)
     return found
 
 

@@ -46,7 +46,7 @@ def restorekit_methods() -> Mapping[str, Method]:  # type: ignore[empty-body]
 
 @hookspec
 def restorekit_samplers() -> Mapping[str, Step]:  # type: ignore[empty-body]
-    """Step functions, by the name that `--sampler` takes."""
+    """Step functions, by the name that `--sampler` takes: see `engine.sampler.Step`."""
 
 
 @hookspec

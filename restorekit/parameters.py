@@ -162,7 +162,8 @@ def dealt(
                 f"{k} {to[k][0]!r} has {', '.join(options) or 'none'}"
                 for k, options in offered.items()
             )
-            raise RestorekitError(f"there is no option {full!r} to give: {there}")
+            hint = f"; before the dot stands {' or '.join(to)}" if dot and kind not in to else ""
+            raise RestorekitError(f"there is no option {full!r} to give: {there}{hint}")
         if len(kinds) > 1:
             ways = " or ".join(f"{k}.{name}" for k in kinds)
             raise RestorekitError(f"the option {name!r} has several owners; write {ways}")

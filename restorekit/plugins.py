@@ -193,7 +193,7 @@ class Registry:
         offered = self.offered(kind)
         if name not in offered:
             known = ", ".join(sorted(offered)) or "none is installed"
-            raise RestorekitError(f"{kind} {name!r} is unknown; use {known}{self.hint}")
+            raise RestorekitError(f"{kind} {name!r} is unknown; use {known}{self.hint(name)}")
         return offered[name]
 
     def open_prior(self, path: Path) -> Prior:
@@ -233,11 +233,13 @@ class Registry:
         found: Task = self.find("task", name)
         return found
 
-    @property
-    def hint(self) -> str:
-        """What may be the reason that a name is unknown."""
-        broken = sorted({p.package for p in self.plugins if p.problem})
-        return f" ({', '.join(broken)} is broken, see `restorekit plugins`)" if broken else ""
+    def hint(self, name: str) -> str:
+        """What may be the reason that a name is unknown: broken plugins, of that name if any is."""
+        broken = [p for p in self.plugins if p.problem]
+        likely = [p for p in broken if name in (p.name, p.package)] or broken
+        packages = sorted({p.package for p in likely})
+        are = "are" if len(packages) > 1 else "is"
+        return f" ({', '.join(packages)} {are} broken, see `restorekit plugins`)" if broken else ""
 
     def examined(self) -> list[Plugin]:
         """All plugins, asked for everything, so that their health is known."""
@@ -363,6 +365,13 @@ def chosen(points: Sequence[EntryPoint], said: str | None) -> list[EntryPoint]:
             "%s names %r, which is not installed; there is: %s", VARIABLE, wanted[name], there
         )
     return [p for p in points if package_of(p) == GROUP or names[p] & wanted.keys()]
+
+
+def kept_out() -> set[str]:
+    """What is installed and not let in, by the names of its entry points and packages."""
+    points = entry_points(group=GROUP)
+    inside = {name for plugin in registry().plugins for name in (plugin.name, plugin.package)}
+    return {name for point in points for name in (point.name, package_of(point))} - inside
 
 
 @functools.cache

@@ -25,7 +25,7 @@ from restorekit.task import GRIDS as GRID_NAMES
 from restorekit.task import Task, Trial
 
 from .commands import run, save
-from .sites import HEALTHY, all_else_works, installed, task
+from .sites import HEALTHY, all_else_works, install, installed, task
 
 __all__ = ["installed"]  # a fixture
 
@@ -153,6 +153,7 @@ def test_which_are_let_in(
     installed: Callable[..., Plugin],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
     said: str | None,
     there: set[str],
     told: str,
@@ -164,6 +165,10 @@ def test_which_are_let_in(
     tasks = set(plugins.registry().tasks)
     assert tasks & {"bad", "wash"} == there and "denoise" in tasks
     assert told in caplog.text if told else "RESTOREKIT_PLUGINS" not in caplog.text
+    capfd.readouterr()
+    assert run("plugins bad") == ("bad" not in there)
+    out = "'bad' is installed, and not let in: RESTOREKIT_PLUGINS names others"
+    assert (out in capfd.readouterr().err) == ("bad" not in there)
 
 
 def test_the_table(installed: Callable[..., Plugin], capfd: pytest.CaptureFixture[str]) -> None:
@@ -258,12 +263,32 @@ def test_what_is_offered_is_tried(
     start = "from restorekit.hookspecs import hookimpl\n"
     installed(start + fine)
     assert run("plugins bad --check") == 0
-    assert "sound" in capfd.readouterr().out
+    assert "checked" in capfd.readouterr().out
     sys.modules.pop("bad")
     installed(start + fine.replace("-float", "float"))  # it says that worse is better
     assert run("plugins bad") == 0
     assert run("plugins bad --check") == 1
-    assert "check of metric 'gain' failed, metric gain" in capfd.readouterr().out
+    assert "BROKEN  metric 'gain' fails its check: metric gain must" in capfd.readouterr().out
+
+
+def test_all_that_fails_is_told(
+    installed: Callable[..., Plugin], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A line each; and what could not be tried is not sound."""
+    wrong = "\n@hookimpl\ndef restorekit_methods(): return {'one': lambda prior, y: prior"
+    installed(MINE + wrong + ", 'two': lambda prior, y: 1 / 0}\n")
+    assert run("plugins bad healthy --check") == 1
+    lines = capfd.readouterr().out.splitlines()
+    (one,), (two,) = ([x for x in lines if f"method '{name}'" in x] for name in ("one", "two"))
+    assert "fails its check: method" in one and "division by zero" in two
+    assert next(x for x in lines if x.startswith("healthy")).split()[5] == "BROKEN"  # one mode
+    assert run("plugins deblur --check --json") == 0
+    (found,) = json.loads(capfd.readouterr().out)
+    (left,) = found["checks"]["left"]
+    assert "not checked: task deblur refuses a photo by default (say how" in left
+    assert found["problem"] == "" and found["checks"]["passed"] == []
+    assert run("plugins denoise --check") == 0
+    assert " checked " in capfd.readouterr().out
 
 
 def test_an_unknown_name_tells_of_broken_plugins(
@@ -272,7 +297,13 @@ def test_an_unknown_name_tells_of_broken_plugins(
     """It may be one of theirs."""
     installed("1 / 0")
     assert run("bad in.png -o out.png") == 2
-    assert "bad is broken, see `restorekit plugins`" in capfd.readouterr().err
+    assert "(bad is broken, see `restorekit plugins`)" in capfd.readouterr().err
+    (Path("site") / "worse.py").write_text("1 / 0")
+    install(Path("site"), "worse", {"worst": "worse"})
+    plugins.registry.cache_clear()
+    for name, said in (("worst", "(worse is broken"), ("other", "(bad, worse are broken")):
+        assert run(f"{name} in.png -o out.png") == 2
+        assert said in capfd.readouterr().err
     with pytest.raises(RestorekitError, match="bad is broken"):
         api.restore("bad", np.zeros((8, 8, 3)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import re
@@ -33,6 +34,12 @@ def blocks(document: str, language: str = "python") -> list[str]:
     """The code of a document, block by block."""
     parts = (ROOT / document).read_text().split("```")[1::2]
     return [code for name, _, code in (p.partition("\n") for p in parts) if name == language]
+
+
+def files_of(document: str) -> list[tuple[str, str]]:
+    """The files that a document writes: name and text of each block, in order."""
+    pattern = r"^```python file=(\S+)\n((?:.*\n)*?)```$"
+    return re.findall(pattern, (ROOT / document).read_text(), re.MULTILINE)
 
 
 def module_of(file: Path) -> ModuleType:
@@ -67,6 +74,8 @@ def test_readmes_plugin_mends_photos() -> None:
     with installed(module_of(EXAMPLE / "restorekit_deinterlace.py")) as registry:
         assert run("deinterlace halved.png -o whole.png --odd") == 0
         check_task(registry.task("deinterlace"))
+        save("line.png", clean[:1])
+        assert run("deinterlace line.png -o one.png") == 0
     assert np.abs(images.read("whole.png").pixels[::2].astype(int) - clean[::2]).max() <= 1
     assert psnr("whole.png", clean) > psnr("halved.png", clean) + 10
     assert psnr("whole.png", clean) > psnr("between.png", clean) + 1
@@ -78,17 +87,32 @@ def test_the_hooks_reference_is_what_the_code_says() -> None:
     assert (ROOT / "docs/hooks.md").read_text() == written
     hooks = {name for name in vars(hookspecs) if name.startswith("restorekit_")}
     assert len(hooks) > 5 and all(f"### `{hook}`" in written for hook in hooks)
+    # What a sampler is given, and must give.
+    assert all(f".{name}`\n" in written for name in ("Step", "Previous", "Prediction", "Noise"))
+    assert "\n        previous: " in written and "\nprox(self" in written
 
 
-def test_a_method_from_its_paper() -> None:
-    """The page's code runs, checks itself, and fills holes as the method that ships does."""
+@pytest.mark.usefixtures("here")
+def test_a_method_from_its_paper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the page makes of a new package is light, checks itself, and fills holes as ours."""
+    assert run("plugins new ddnm17 --kind method -o package") == 0
+    texts: dict[str, list[str]] = {}
+    for file, text in files_of("docs/a-method-from-its-paper.md"):
+        texts.setdefault(file, []).append(text)
+    for file, parts in texts.items():
+        Path("package", file).write_text("\n\n".join(parts))
+    heavy = "import sys, restorekit_ddnm17; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", heavy], cwd="package", check=True)
+    monkeypatch.syspath_prepend("package")
+    package = importlib.import_module("restorekit_ddnm17")
+    module_of(Path("package/tests/test_ddnm17.py")).test_method()
     page = ModuleType("page")
     for code in blocks("docs/a-method-from-its-paper.md"):
         exec(compile(code, "a-method-from-its-paper.md", "exec", dont_inherit=True), vars(page))
     clean = data.chelsea()[60:92, 110:150]
     hole = np.random.default_rng(0).random(clean.shape[:2]) < 0.4
     damaged = np.where(hole[..., None], 0, clean).astype(np.uint8)
-    with installed(page):
+    with installed(package):
         filled = [page.filled(damaged, hole, method=m) for m in ("ddnm", "ddnm13", "ddnm17")]
         half = page.filled(damaged, hole, method="ddnm17", tuning={"share": 0.5})
     shipped, *theirs = (x.astype(float) for x in filled)

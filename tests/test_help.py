@@ -96,6 +96,13 @@ def test_close_names_are_told(capfd: pytest.CaptureFixture[str], command: str, m
     assert len(err.splitlines()) == 1 and f"Did you mean '{meant}'" in err
 
 
+def test_what_listing_plugins_takes(capfd: pytest.CaptureFixture[str]) -> None:
+    """The group's help tells of the options of the command that it stands for."""
+    assert run("plugins --help") == 0
+    out = capfd.readouterr().out
+    assert all(word in out for word in ("--check", "--json", "NAME"))
+
+
 def test_nothing_close(capfd: pytest.CaptureFixture[str]) -> None:
     assert run("benchmark zzz") == 2
     assert "`restorekit benchmark --help`" in capfd.readouterr().err

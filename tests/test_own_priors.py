@@ -75,7 +75,7 @@ def test_a_file_and_its_card(data: Path, capsys: pytest.CaptureFixture[str]) -> 
         (f"priors import {FAST} --name ../mine", "is no name"),
         (f"priors import {FAST.with_suffix('.md')} --name text", "not a prior"),
         ("priors import missing.pth --name missing", "No such file"),
-        ("priors remove photo", "was not imported; that were mine"),
+        ("priors remove photo", "was not imported; there are mine"),
     ):
         assert run(command) == 1
         assert said in capsys.readouterr().err and tree(data) == before
@@ -83,6 +83,8 @@ def test_a_file_and_its_card(data: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert find_prior("mine").described["name"] == "photo"
     assert run("priors remove mine") == 0
     assert tree(data) == {} and "mine" not in listed(capsys)
+    assert run("priors remove mine") == 1
+    assert "was not imported; none was" in capsys.readouterr().err
 
 
 def test_a_run_and_a_folder(
@@ -142,7 +144,7 @@ def test_what_is_unusable_is_listed_with_its_reason(
     assert "'wrong' is 3, neither a pathlib.Path nor a Prior" in caplog.text
     assert " 9.3 MB " in lines["photo"]
     assert run("priors show wrong") == 1 and run("priors show fine") == 0
-    assert '"name": "shrinking"' in capsys.readouterr().out
+    assert '"name": "fine"' in capsys.readouterr().out
 
 
 def test_a_function_under_a_name_in_a_folder_run(
@@ -195,4 +197,4 @@ def test_training_begins_with_our_own_alone(
     install(theirs=plugin(mine=priors.from_denoiser(shrinking)))
     save("photos/a.png", np.zeros((64, 64, 3), np.uint8))
     assert run("train photos -o run --init mine") == 1
-    assert "'shrinking' is not of restorekit's own kind" in capsys.readouterr().err
+    assert "'mine' is not of restorekit's own kind" in capsys.readouterr().err

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from skimage import data
 
-from restorekit import images
+from restorekit import images, plugins
 from restorekit.folder import Job, Manifest
 from restorekit.images import Photo
 
-from . import commands
+from . import commands, sites
 from .commands import run
 
 CAT = data.chelsea()
@@ -151,3 +154,32 @@ def test_what_selects_nothing_says_so(capfd: pytest.CaptureFixture[str]) -> None
     assert "is an input itself" in capfd.readouterr().err
     assert run("denoise in -o out --report nowhere/report.jsonl") == 1
     assert "nowhere/report.jsonl: cannot be written" in capfd.readouterr().err
+
+
+def test_a_plugin_is_watched_by_its_version(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its code may change unseen; and what is there already is made again by no option."""
+    monkeypatch.syspath_prepend(here / "site")
+    save("in/a.png")
+    command = "wash in -o out --prior photo-fast"
+
+    def made(code: str, version: str, options: str = "") -> bytes:
+        for old in Path("site").glob("*.dist-info"):
+            shutil.rmtree(old)
+        sites.install(here / "site", "washing", {"wash": "washing"}, version)
+        Path("site/washing.py").write_text(code)
+        sys.modules.pop("washing", None)
+        importlib.invalidate_caches()
+        plugins.registry.cache_clear()
+        assert run(f"{command} {options}") == 0
+        return Path("out/a.png").read_bytes()
+
+    darker = sites.HEALTHY.replace("x = picture.pixels", "x = picture.pixels - 0.1")
+    first = made(sites.HEALTHY, "1.0")
+    assert made(darker, "1.0") == made(darker, "1.0", "--on-exists overwrite") == first
+    Path("out/a.png").unlink()
+    second = made(darker, "1.0")
+    assert second != first
+    assert made(sites.HEALTHY, "1.0") == second
+    assert made(sites.HEALTHY, "1.1") != second
+    plugins.registry.cache_clear()
+    sys.modules.pop("washing")

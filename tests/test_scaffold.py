@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
 import subprocess
 import sys
@@ -10,13 +12,16 @@ from pathlib import Path
 import pytest
 
 from restorekit.scaffold import KINDS
+from restorekit.testing import installed
 
 from .commands import run, tree
+from .sites import install
 
 pytestmark = pytest.mark.usefixtures("here")
 
 
 def test_their_tests_pass_as_written() -> None:
+    """Before a package is installed; and afterwards, those that ask for the plugin by name."""
     folders = []
     for kind in KINDS:
         assert run(f"plugins new my-{kind} --kind {kind}") == 0
@@ -29,8 +34,25 @@ def test_their_tests_pass_as_written() -> None:
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, folders)]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    for these in ([], ["-k", "test_it_"]):
+        ended = subprocess.run([*command, *these], env=environment, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        for folder, kind in zip(folders, KINDS, strict=True):
+            install(folder, folder.name, {f"my-{kind}": f"restorekit_my_{kind}"})
+
+
+def test_their_prior_is_sound(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In all that `priors check` asks, too; and it is called as it is offered."""
+    assert run("plugins new sound-one --kind prior") == 0
+    monkeypatch.syspath_prepend(here / "restorekit-sound-one")
+    capsys.readouterr()
+    with installed(importlib.import_module("restorekit_sound_one")):
+        assert run("priors check sound-one") == 0
+        assert "sound-one: sound in all" in capsys.readouterr().out
+        assert run("priors show sound-one") == 0
+        assert json.loads(capsys.readouterr().out)["name"] == "sound-one"
 
 
 @pytest.mark.parametrize(

@@ -64,11 +64,11 @@ class Group(click.Group):
         if not (option or ctx.resilient_parsing) and self.get_command(ctx, args[0]) is None:
             meant = did_you_mean(args[0], self.list_commands(ctx))
             told = meant or f"See `{ctx.command_path} --help`."
-            raise click.UsageError(f"No such command {args[0]!r}{self.hint()}. {told}", ctx)
+            raise click.UsageError(f"No such command {args[0]!r}{self.hint(args[0])}. {told}", ctx)
         return super().resolve_command(ctx, args)
 
-    def hint(self) -> str:
-        """Why a command may be missing."""
+    def hint(self, name: str) -> str:
+        """Why a command of a name may be missing."""
         return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
@@ -10,12 +11,27 @@ import click
 from .. import plugins
 from ..admission import KINDS
 from ..errors import RestorekitError
-from ..guard import guarded
+from ..guard import guarded, reason
 from ..plugins import Plugin
 from .common import json_text, shown
 from .help import PlainCommand
 
 HEADS = ("plugin", "distribution", "version", "load", "health", "offers")
+
+
+@dataclass
+class Tried:
+    """What came of trying what a plugin offers.
+
+    Attributes:
+        passed: what is as it should be.
+        faults: of what is not; why, in words.
+        left: what could not be tried, and why.
+    """
+
+    passed: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
 
 @click.command("list", cls=PlainCommand)
@@ -33,21 +49,25 @@ def list_plugins(names: tuple[str, ...], check: bool, as_json: bool) -> None:
         p for p in plugins.registry().examined() if not names or {p.name, p.package} & {*names}
     ]
     if missing := set(names) - {name for p in found for name in (p.name, p.package)}:
-        raise RestorekitError(f"plugin {min(missing)!r} is not installed; see `restorekit plugins`")
-    if check:
-        for plugin in found:
-            tried(plugin)
+        name = min(missing)
+        if name in plugins.kept_out():
+            raise RestorekitError(
+                f"plugin {name!r} is installed, and not let in: {plugins.VARIABLE} names others"
+            )
+        raise RestorekitError(f"plugin {name!r} is not installed; see `restorekit plugins`")
+    checks = [tried(plugin) if check else Tried() for plugin in found]
+    both = list(zip(found, checks, strict=True))
     if as_json:
-        click.echo(json_text([described(plugin) for plugin in found]))
+        click.echo(json_text([described(*one) for one in both]))
     else:
-        rows = [HEADS, *(row for plugin in found for row in rows_of(plugin))]
+        rows = [HEADS, *(row for one in both for row in rows_of(*one))]
         for line in aligned(rows):
             click.echo(shown(line))
-    if any(plugin.problem for plugin in found):
+    if any(plugin.problem or check.faults for plugin, check in both):
         raise click.exceptions.Exit(1)
 
 
-def described(plugin: Plugin) -> dict[str, Any]:
+def described(plugin: Plugin, check: Tried) -> dict[str, Any]:
     """A plugin, ready for JSON."""
     return {
         "name": plugin.name,
@@ -56,14 +76,16 @@ def described(plugin: Plugin) -> dict[str, Any]:
         "hooks": sorted(plugin.hooks),
         **{f"{kind}s": list(plugin.offers.get(kind, ())) for kind in KINDS},
         "seconds": round(plugin.seconds, 4),
-        "problem": plugin.problem,
+        "problem": plugin.problem or next(iter(check.faults), ""),
         "notes": plugin.notes,
+        "checks": vars(check),
     }
 
 
-def rows_of(plugin: Plugin) -> Iterator[Sequence[str]]:
+def rows_of(plugin: Plugin, check: Tried) -> Iterator[Sequence[str]]:
     """A plugin's lines in the table: one at least, and one for each thing to tell."""
     told = [plugin.problem] if plugin.problem else []
+    told += check.faults + check.left
     told += [
         f"{kind}{'s' * (len(names) > 1)} {', '.join(names)}"
         for kind in KINDS
@@ -72,7 +94,7 @@ def rows_of(plugin: Plugin) -> Iterator[Sequence[str]]:
     if "restorekit_open_prior" in plugin.hooks:
         told.append("opens priors")
     told += plugin.notes
-    health = "BROKEN" if plugin.problem else "sound"
+    health = health_of(plugin, check)
     load = f"{plugin.seconds:.2f} s"
     yield plugin.name, plugin.package, plugin.version, load, health, told[0] if told else ""
     for more in told[1:]:
@@ -86,18 +108,37 @@ def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def tried(plugin: Plugin) -> None:
-    """Tries all that a plugin offers; what fails first is its problem."""
+def health_of(plugin: Plugin, check: Tried) -> str:
+    """In a word: sound is what was read without a fault, checked what was also tried."""
+    if plugin.problem or check.faults:
+        return "BROKEN"
+    if check.left:
+        return "unchecked"
+    return "checked" if check.passed else "sound"
+
+
+def tried(plugin: Plugin) -> Tried:
+    """Tries all that a plugin offers."""
     from .. import testing
     from ..loading import find_prior
 
+    found = Tried()
     for kind in KINDS:
         check = getattr(testing, f"check_{kind}", None)
         if check is None:  # as of finders
             continue
         for name, thing in plugin.offers.get(kind, {}).items():
+            what = f"{kind} {name!r}"
             try:
-                with guarded(f"check of {kind} {name!r}"):
+                with guarded(f"check of {what}"):
                     check(find_prior(name) if kind == "prior" else thing)
+                found.passed.append(f"{kind} {name}")
             except RestorekitError as error:
-                plugin.problem = plugin.problem or str(error)
+                cause = error.__cause__
+                if isinstance(cause, testing.NeedsOptions):
+                    found.left.append(f"not checked: {cause}")
+                elif isinstance(cause, AssertionError) and str(cause):
+                    found.faults.append(f"{what} fails its check: {reason(cause)}")
+                else:
+                    found.faults.append(str(error))
+    return found

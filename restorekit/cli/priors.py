@@ -83,7 +83,7 @@ def priors_show(name: str) -> None:
     card = next((card for card in cards if card.exists()), None)
     options = options_of(prior.load)
     if card is None:
-        click.echo(json_text({**prior.described, "options": options}))
+        click.echo(json_text({"name": prior.name, **prior.described, "options": options}))
         return
     click.echo(text(card))
     show_options(options)

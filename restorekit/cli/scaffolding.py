@@ -55,5 +55,9 @@ class Listing(PlainGroup):
 plugins_group = Listing(
     "plugins",
     commands=[list_plugins, new_plugin],
-    help="List the installed plugins, which `plugins list` has the options of, or write a new one.",
+    help="""List the installed plugins, or write a new one.
+
+    Without a command it lists, and takes what `plugins list` takes: `restorekit plugins [--check]
+    [--json] [NAME]...`.
+    """,
 )

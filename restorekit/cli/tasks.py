@@ -92,5 +92,5 @@ class TaskCommands(Group):
         task = plugins.registry().tasks.get(cmd_name)
         return None if task is None else self.make(task)
 
-    def hint(self) -> str:
-        return plugins.registry().hint
+    def hint(self, name: str) -> str:
+        return plugins.registry().hint(name)

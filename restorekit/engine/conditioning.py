@@ -41,6 +41,10 @@ class Degradation:
 class Observation:
     """What a method conditions on.
 
+    Attributes:
+        y: the measurement, (1, C, h, w) as A gives it, in engine units.
+        degradation: A and the noise; `operator` and `sigma` are short for its own.
+
     Raises:
         ValueError: if a map or a power spectrum of the noise does not fit y.
     """
@@ -89,7 +93,8 @@ class Conditioned:
 
     Args:
         prior: the denoiser that is conditioned.
-        correct: (x_t, t, r_t^2) -> Prediction, the method proper.
+        correct: (x_t, t, r_t^2) -> Prediction, the method proper. It asks the prior as
+            `prior(x_t, t).x_0`; r_t^2, a float, is `prior.variance(t)`.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import torch
 from torch import Tensor
@@ -32,9 +32,36 @@ class Previous:
     prediction: Prediction
 
 
-Step = Callable[
-    [Denoiser, Tensor, Tensor, Tensor, Noise, "Previous | None"], tuple[Tensor, Prediction]
-]
+class Step(Protocol):
+    """A sampler: one step of the reverse process, from the time t to an earlier one, s.
+
+    Traits of the function (`declared.StepTraits`) say what it is like; its keyword-only parameters,
+    which have defaults, are its options.
+    """
+
+    def __call__(
+        self,
+        denoiser: Denoiser,
+        x_t: Tensor,
+        t: Tensor,
+        s: Tensor,
+        noise: Noise,
+        previous: Previous | None,
+        /,
+    ) -> tuple[Tensor, Prediction]:
+        """Gives x_s, of x_t's shape and type, and what the denoiser said on the way.
+
+        Args:
+            denoiser: to be asked as denoiser(x_t, t); a posterior, where there is a measurement.
+                `denoiser.schedule(t)` is (alpha_t, sigma_t).
+            x_t: (B, C, H, W): alpha_t x_0 + sigma_t eps; alpha_t x_0 where the step is `noiseless`.
+                It stays as it is.
+            t, s: (), float64 on [0, 1], s < t; 0 is the clean end, where sigma is 0.
+                `schedule.over(alpha, x_t)` lets numbers of a time multiply a picture.
+            noise: where all randomness comes from: `noise.like(x_t)`.
+            previous: of the step before; None at the start and after time travel.
+        """
+        ...
 
 
 def sample(

@@ -48,7 +48,8 @@ def from_denoiser(
         halo: how far it sees, in pixels, if all its layers are local: then large photos are
             evaluated in tiles, exactly. None: in blended windows.
         channels: 3, or 1 for one of grey pictures, which is asked about each channel by itself.
-        name: for messages and records; by default the function's own.
+        name: for messages and records; by default the function's own. One that a plugin offers
+            has the name that it is offered under.
         files: whose content decides what it answers, as its weights: a folder run is done again
             where they have changed. Without them only the name and what is said here tell.
         multiple: pictures are padded to sides of a multiple of this, on which tiles begin.
@@ -84,7 +85,6 @@ def from_denoiser(
 
     heard = None if levels is None else (least, most)
     described = {
-        "name": name,
         "levels": levels,
         "halo": halo,
         "channels": channels,

@@ -91,8 +91,8 @@ def forget(name: str) -> Path:
     """
     found = imported()
     if name not in found:
-        known = ", ".join(found) or "none"
-        raise RestorekitError(f"prior {name!r} was not imported; that were {known}")
+        known = f"there are {', '.join(found)}" if found else "none was"
+        raise RestorekitError(f"prior {name!r} was not imported; {known}")
     _remove(found[name])
     return found[name]
 

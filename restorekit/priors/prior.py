@@ -21,7 +21,8 @@ class Prior:
     the head of a file, and no torch.
 
     Attributes:
-        name: what messages, records and reports call it.
+        name: what messages, records and reports call it; of one that a plugin offers, the name
+            that it is offered under.
         files: whose content decides what it answers. A folder run is done again where they have
             changed, and no run writes over them. None of them: name and `described` decide.
         channels: of the pictures that it knows.
@@ -31,8 +32,8 @@ class Prior:
         described: what `restorekit priors show` prints, ready for JSON.
         load: called as load(device, precision), a torch.device and "float32", "bfloat16" or
             "float16". Its further keyword-only parameters, which have defaults, are the prior's
-            own options. What it gives need have no more than the protocol `engine.Denoiser` says;
-            of `engine.traits.Traits` it may say more than is said here.
+            own options. What it gives need have no more than `engine.denoiser.Denoiser` says; of
+            `engine.traits.Traits` it may say more than is said here.
         unfolded: the noise-to-signal ratios, falling, at which it was trained to restore in so many
             steps of the sampler hqs; none, if it was not.
         recipes: a `task.Recipe` for each mode that goes before the task's own, if it has a space

@@ -11,7 +11,7 @@ from string import Template
 from ..errors import RestorekitError
 from ..files import write
 
-KINDS = ("task", "method", "prior", "metric")
+KINDS = ("task", "method", "sampler", "prior", "metric")
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST = 40
 SUFFIX = ".tmpl"
@@ -21,7 +21,7 @@ def new_package(name: str, kind: str, folder: Path) -> list[Path]:
     """Writes a package into a folder that it makes.
 
     Args:
-        name: of the task, method, prior or metric: small letters, digits and hyphens.
+        name: of what it offers: small letters, digits and hyphens.
         kind: one of KINDS.
         folder: which must not be there.
 

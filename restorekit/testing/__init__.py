@@ -13,10 +13,11 @@ from .metrics import check_metric
 from .operators import check_operator
 from .priors import check_prior
 from .samplers import check_sampler
-from .tasks import check_task
+from .tasks import NeedsOptions, check_task
 
 __all__ = [
     "GaussianPrior",
+    "NeedsOptions",
     "check_method",
     "check_metric",
     "check_operator",

@@ -13,7 +13,9 @@ import torch
 from ..benchmark import as_read
 from ..choices import Choices
 from ..engine.noise import Noise
+from ..engine.operators import LinearOperator
 from ..errors import RestorekitError
+from ..guard import reason
 from ..images import Source
 from ..metrics import psnr
 from ..restorer import Restorer
@@ -21,10 +23,12 @@ from ..shot import Shot
 from ..soundness.rows import LOST_DB
 from ..task import MODES, PRESETS, Finding, Picture, Problem, Task, resolve
 from ..units import converted, eight_bit, to_engine
+from .operators import adjoint_gap
 
 Options = Mapping[str, Any] | Callable[[int, int], Mapping[str, Any]]
 
 ODD, TINY, TRIED = (35, 46), (3, 2), (64, 96)  # (H, W)
+ADJOINT = 1e-3  # what rounding may do in float32
 FEW = 2  # steps, where it does not matter how good a picture is
 
 
@@ -38,16 +42,18 @@ def check_task(
       random generators are at and whatever was restored in between. Pixels stay as they were.
     - Grey, 16 bit, float and transparent photos and tiny ones are restored in their own type, with
       their alpha, or refused by a RestorekitError.
-    - What `observe` gives fits together; what `find` gives can be done.
+    - What `observe` gives fits together, A^T is A's adjoint; what `find` gives can be done.
     - Its trial, if it has one, degrades the same photo in the same way, and fidelity is not worse
       than what it started from.
 
     Args:
         task: whose plugin is installed, if its recipes name a method or sampler of its own.
         options: what it needs, or a function of (height, width) that says so, as for a mask. By
-            default those that its trial restores with, or else the defaults of its command; a task
-            that refuses these by a RestorekitError is looked at no further.
+            default those that its trial restores with, or else the defaults of its command.
         prior: a name or file; by default the task's own.
+
+    Raises:
+        NeedsOptions: an AssertionError: without `options` it refuses a photo by a RestorekitError.
     """
     _described(task)
     with contextlib.ExitStack() as files:
@@ -64,9 +70,12 @@ def _checked(task: Task, runs: Runs) -> None:
     try:
         colour = runs.given(ODD)
         _observed(task, colour)
-    except RestorekitError:
+    except RestorekitError as error:
         if runs.options is None:
-            return  # it says that it cannot do without
+            raise NeedsOptions(
+                f"task {name} refuses a photo by default ({reason(error)}); "
+                "give check_task its options"
+            ) from error
         raise
     for mode in MODES:
         first = runs(mode, colour, seed=1)
@@ -87,6 +96,10 @@ def _checked(task: Task, runs: Runs) -> None:
                 _findings(task, given)
     if task.trial is not None:
         _tried(task, runs)
+
+
+class NeedsOptions(AssertionError):  # noqa: N818 - of the check, not of the task
+    """A task cannot be checked without options that nobody gave."""
 
 
 class Given:
@@ -258,6 +271,7 @@ def _observed(task: Task, given: Given) -> None:
     assert isinstance(problem, Problem), f"task {name}: observe gives a {type(problem).__name__}"
     assert torch.equal(before, pixels), f"task {name}: observe changes the picture's pixels"
     size, guess = tuple(problem.size), problem.guess
+    _linear(task, given, problem)
     if guess is not None and problem.finish is None:
         assert guess.ndim == 4 and tuple(guess.shape[2:]) == size, (
             f"task {name}: its guess is {tuple(guess.shape)}, its size {size}"
@@ -279,6 +293,19 @@ def _observed(task: Task, given: Given) -> None:
     resolve(task, task.at_strength(given.options, 0.5))
     asked = task.prior_for(given.options)
     assert isinstance(asked, str), f"task {name}: prior_for() gives a {type(asked).__name__}"
+
+
+def _linear(task: Task, given: Given, problem: Problem) -> None:
+    """The operator's adjoint is one, where it has any: a convex set has none."""
+    operator, y = problem.observation.operator, problem.observation.y
+    if type(operator).adjoint is LinearOperator.adjoint:
+        return
+    with errors_of(task, "its operator", given.pixels):
+        gap = adjoint_gap(operator, Noise(0).like(operator.adjoint(y)), Noise(1).like(y))
+    assert gap < ADJOINT, (
+        f"task {task.name}: the adjoint of its {type(operator).__name__} is none: "
+        f"<A x, y> and <x, A^T y> differ by {gap:.2g}"
+    )
 
 
 def _findings(task: Task, given: Given) -> None:

@@ -23,8 +23,12 @@ class Deinterlace(Task):
         known = torch.ones_like(picture.pixels)
         known[..., int(odd) :: 2, :] = 0
         y = picture.pixels * known
-        around = pad(y, (0, 0, 1, 1), mode="reflect")
-        guess = y + (1 - known) * (around[..., :-2, :] + around[..., 2:, :]) / 2
+
+        def beside(x):  # the line above and the one below, where there is one
+            x = pad(x, (0, 0, 1, 1))
+            return x[..., :-2, :] + x[..., 2:, :]
+
+        guess = y + (1 - known) * beside(y) / beside(known).clamp(min=1)
         return Problem(Observation(y, Degradation(Mask(known))), y.shape[2:], guess=guess)
 
 
