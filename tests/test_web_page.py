@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import types
@@ -19,6 +18,7 @@ import pytest
 from restorekit import images
 from restorekit.testing import installed
 
+from .browser import paint
 from .commands import run, tree
 from .pages import Server, photo, put, serving
 from .thirdparty import restorekit_depixelate as depixelate
@@ -45,19 +45,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     module.restorekit_tasks = depixelate.restorekit_tasks  # type: ignore[attr-defined]
     with installed(module), serving(folder) as started:
         yield started
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, or whichever RESTOREKIT_CHROMIUM names."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = os.environ.get("RESTOREKIT_CHROMIUM") or shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture
@@ -106,21 +93,6 @@ def choose(page: Page, task: str, **values: str) -> None:
             field.blur()
 
 
-def paint(page: Page, *points: tuple[float, float]) -> None:
-    """Draws through places of the photo, in its own pixels."""
-    canvas = page.locator("#canvas")
-    box = canvas.bounding_box()
-    assert box is not None
-    scale, left, top = (
-        float(canvas.get_attribute(f"data-{name}") or 0) for name in ("scale", "left", "top")
-    )
-    for number, (x, y) in enumerate(points):
-        page.mouse.move(box["x"] + (x - left) * scale, box["y"] + (y - top) * scale, steps=3)
-        if number == 0:
-            page.mouse.down()
-    page.mouse.up()
-
-
 def restore(page: Page) -> None:
     page.click("#restore")
     page.wait_for_selector("canvas[data-shows=after]")
@@ -154,7 +126,7 @@ def test_open_paint_restore_slide_save(server: Server, opens: Opens, tmp_path: P
     """16 bits in and out; with the mask that was painted the CLI writes the very same files."""
     page = opens("a.png")
     choose(page, "inpaint", steps="2", save_mask="yes", prior="photo-fast")
-    paint(page, (30, 30), (60, 40), (70, 30))
+    paint(page, [(30, 30), (60, 40), (70, 30)])
     page.click("#preview")
     page.wait_for_selector("canvas[data-patch]")
     restore(page)
@@ -182,11 +154,11 @@ def test_open_paint_restore_slide_save(server: Server, opens: Opens, tmp_path: P
 def test_undo_redo_and_eraser(opens: Opens) -> None:
     page = opens("b.png")
     choose(page, "inpaint")
-    paint(page, (20, 20), (40, 20))
+    paint(page, [(20, 20), (40, 20)])
     page.click("[data-tool=eraser]")
-    paint(page, (30, 20))
+    paint(page, [(30, 20)])
     page.click("[data-tool=lasso]")
-    paint(page, (60, 60), (80, 60), (80, 80))
+    paint(page, [(60, 60), (80, 60), (80, 80)])
     assert [stroke["tool"] for stroke in sent(page)] == ["brush", "eraser", "lasso"]
     page.keyboard.press("Control+z")
     page.click("#undo")
@@ -254,7 +226,7 @@ def test_24_megapixels_open_and_are_painted_on(server: Server, opens: Opens) -> 
     for _ in range(9):  # so that little is seen, and tried
         page.click("#zoom-in")
     x, y = LARGE[1] / 2, LARGE[0] / 2
-    paint(page, (x - 20, y), (x + 20, y))
+    paint(page, [(x - 20, y), (x + 20, y)])
     page.click("#preview")
     page.wait_for_selector("canvas[data-patch]")
     job = page.locator("#canvas").get_attribute("data-patch")
@@ -354,7 +326,7 @@ def test_the_whole_folder(server: Server, opens: Opens, tmp_path: Path) -> None:
     assert tree(few / "restored") == tree(tmp_path / "cli")
     page = opens("b.png")
     choose(page, "inpaint")
-    paint(page, (20, 20))
+    paint(page, [(20, 20)])
     page.click("#folder-run")
     page.click("#sure button.main")
     told(page, "a mask is painted for one photo")
