@@ -93,6 +93,19 @@ def choose(page: Page, task: str, **values: str) -> None:
             field.blur()
 
 
+def set_to(page: Page, name: str, value: str) -> None:
+    """Changes one option, whose heading is open."""
+    field = page.locator(f".step [name={name}]")
+    field.fill(value)
+    field.blur()
+
+
+def show(page: Page, name: str) -> None:
+    """Opens another photo."""
+    page.click(f".photo:has-text({json.dumps(name)})")
+    page.wait_for_selector(f"canvas[data-photo={json.dumps(name)}]")
+
+
 def restore(page: Page) -> None:
     page.click("#restore")
     page.wait_for_selector("canvas[data-shows=after]")
@@ -171,6 +184,92 @@ def test_undo_redo_and_eraser(opens: Opens) -> None:
     page.click("#clear")
     page.click("#restore")
     told(page, "Paint over what is to be repaired")
+    page.click("#undo")
+    assert sent(page) == strokes
+
+
+def test_settings_that_would_not_make_what_is_shown(opens: Opens) -> None:
+    """They cannot be saved as if they had; a part that is tried is seen all the same."""
+    page = opens("b.png")
+    choose(page, "denoise", sigma="loud", prior="photo-fast")
+    page.click("#restore")
+    told(page, "Invalid value")
+    choose(page, "denoise", sigma="40", prior="photo-fast")
+    assert page.locator("#status").inner_text() == ""
+    restore(page)
+    told(page, "Done: ")
+    keep, outdated = page.locator("#keep"), page.locator("#outdated")
+    assert keep.is_enabled() and not outdated.is_visible()
+    set_to(page, "sigma", "5")
+    assert keep.is_disabled() and outdated.is_visible()
+    page.click("#preview")
+    page.wait_for_selector("canvas[data-shows=before][data-patch]")
+    set_to(page, "sigma", "40")
+    assert keep.is_enabled() and not outdated.is_visible()
+    page.click("#back")
+    page.wait_for_selector("canvas[data-shows=after]")
+
+
+def test_leaving_a_photo_keeps_its_mask_and_its_result(opens: Opens) -> None:
+    page = opens("a.png")
+    assert not page.locator("#painting-keys").is_visible()
+    choose(page, "inpaint", steps="1", prior="photo-fast")
+    assert page.locator("#painting-keys").is_visible()
+    paint(page, [(30, 30), (50, 30)])
+    restore(page)
+    show(page, "b.png")
+    page.click("#restore")
+    told(page, "Paint over")
+    show(page, "a.png")
+    page.wait_for_selector("canvas[data-shows=after]")
+    assert page.locator("#keep").is_enabled()
+    page.click("#back")
+    assert len(sent(page)) == 1
+
+
+def test_a_larger_result_is_seen_pixel_by_pixel(opens: Opens) -> None:
+    page = opens("b.png")
+    choose(page, "superres", scale="2", prior="photo-fast")
+    restore(page)
+    assert page.locator("#made").inner_text() == "Restored: 256 × 192"
+    page.click("#zoom-one")
+    page.locator("#zoom", has_text=re.compile("^100 %$")).wait_for()
+    page.wait_for_selector("canvas[data-scale='2']")
+    page.hover("#canvas")  # on the line between before and after
+    page.wait_for_selector("canvas[style*='ew-resize']")
+
+
+@pytest.mark.parametrize("width", [1280, 420])
+def test_work_can_be_seen_where_it_is_asked_for(opens: Opens, width: int) -> None:
+    """Its progress, how to end it, what it says, and what became of the photo."""
+    page = opens("b.png")
+    page.set_viewport_size({"width": width, "height": 800})
+    choose(page, "denoise", mode="perceptual", steps="1000", sigma="50", prior="photo-fast")
+    page.click("#restore")
+    cancel = page.locator(".job button")
+    cancel.wait_for()
+    assert in_view(page, ".job") and in_view(page, "#status") and in_view(page, "#keep")
+    cancel.click()
+    told(page, "Cancelled")
+    choose(page, "denoise", prior="photo-fast")
+    restore(page)
+    assert told(page, "Done: ") == f"Done: {page.locator('#notes li').first.inner_text()}"
+    for seen in ("#canvas", "#notes", "#status", "#keep"):
+        assert in_view(page, seen), seen
+
+
+def in_view(page: Page, selector: str) -> bool:
+    """Whether all of an element is within the window, and nothing lies over its middle."""
+    return bool(
+        page.locator(selector).evaluate(
+            """element => {
+              const { left, top, right, bottom } = element.getBoundingClientRect();
+              const over = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+              return top >= 0 && left >= 0 && right <= innerWidth && bottom <= innerHeight
+                && (element.contains(over) || over.contains(element));
+            }"""
+        )
+    )
 
 
 def test_a_plugin_s_task_and_its_option(server: Server, opens: Opens, tmp_path: Path) -> None:
@@ -328,8 +427,8 @@ def test_the_whole_folder(server: Server, opens: Opens, tmp_path: Path) -> None:
     choose(page, "inpaint")
     paint(page, [(20, 20)])
     page.click("#folder-run")
-    page.click("#sure button.main")
-    told(page, "a mask is painted for one photo")
+    assert "under “mask”: auto" in told(page, "A mask is painted for one photo")
+    assert not page.locator("#sure").is_visible()
 
 
 def test_strangers_words_are_words(opens: Opens) -> None:
