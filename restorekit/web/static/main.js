@@ -110,6 +110,7 @@ async function open(name) {
   mask.take(was.mask);
   for (const id of ["preview", "restore"]) byId(id).disabled = false;
   viewer.canvas.dataset.photo = name;
+  byId("stage").scrollIntoView(); // where it lies below the gallery
   say(`${name} is open`);
   if (was.made) await results.show(was.made);
 }

@@ -77,7 +77,7 @@ export class Results {
   match(asked) {
     const same = this.made?.asked === asked;
     byId("keep").disabled = !this.layer || !same;
-    byId("outdated").hidden = !this.layer || same;
+    byId("outdated").hidden = !this.viewer.after || same;
   }
 
   async keep() {

@@ -1,5 +1,7 @@
 // The canvas: a photo that can be moved and enlarged, before and after, and a mask on it.
 
+import { drawHandle } from "./handle.js";
+
 const STEP = 60; // screen pixels that an arrow key moves the photo by
 const NEAR = 14; // screen pixels around the line between before and after that take hold of it
 const MASK = "rgb(230 30 60)";
@@ -141,27 +143,7 @@ export class Viewer {
     context.clip();
     this.after.draw(context);
     context.restore();
-    this.handle(x, canvas.clientHeight);
-  }
-
-  // The line between before and after, and where it can be held.
-  handle(x, height) {
-    const { context } = this;
-    const density = window.devicePixelRatio || 1;
-    context.setTransform(density, 0, 0, density, 0, 0);
-    for (const [colour, more] of [["rgb(0 0 0 / .5)", 1], ["white", 0]]) {
-      context.fillStyle = colour;
-      context.fillRect(x - 1 - more, 0, 2 + 2 * more, height);
-      context.beginPath();
-      context.arc(x, height / 2, NEAR + 2 + more, 0, 2 * Math.PI);
-      context.fill();
-    }
-    context.fillStyle = "#222";
-    for (const side of [-1, 1]) {
-      context.beginPath();
-      for (const [dx, dy] of [[11, 0], [4, -5], [4, 5]]) context.lineTo(x + side * dx, height / 2 + dy);
-      context.fill();
-    }
+    drawHandle(context, x, canvas.clientHeight, NEAR + 2);
   }
 
   patched() {
