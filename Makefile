@@ -21,7 +21,7 @@ demo: install  ## restore the sample photos; pictures in demo/
 
 screenshots: install  ## the pictures in docs/pictures, in Debian's chromium
 	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) playwright
-	$(BIN)/python samples/screenshots.py docs/pictures
+	$(BIN)/python -m samples.screenshots docs/pictures
 
 test: install  ## the whole suite
 	$(BIN)/python -m pytest

@@ -15,6 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from restorekit import images
+from tests.browser import paint
 
 SCRATCHES = [[(60, 20), (80, 90), (70, 140)], [(150, 60), (190, 75), (236, 66)]]
 
@@ -28,21 +29,6 @@ def prepare(folder: Path) -> None:
         for start, end in pairwise(line):
             cv2.line(scratched, start, end, (250, 245, 235), 2, cv2.LINE_AA)
     images.write(folder / "cat.png", images.Photo(scratched))
-
-
-def paint(tab: Page, points: list[tuple[int, int]]) -> None:
-    """Draws through places of the photo."""
-    canvas = tab.locator("#canvas")
-    box = canvas.bounding_box()
-    assert box is not None
-    scale, left, top = (
-        float(canvas.get_attribute(f"data-{name}") or 0) for name in ("scale", "left", "top")
-    )
-    for number, (x, y) in enumerate(points):
-        tab.mouse.move(box["x"] + (x - left) * scale, box["y"] + (y - top) * scale, steps=4)
-        if number == 0:
-            tab.mouse.down()
-    tab.mouse.up()
 
 
 def taken(tab: Page) -> Image.Image:

@@ -1,6 +1,6 @@
 """The screenshots of the documentation, made of the pages themselves, so that they stay true.
 
-python samples/screenshots.py docs/pictures
+python -m samples.screenshots docs/pictures
 
 Needs Playwright (pip install playwright) and Debian's chromium.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import os
 import shlex
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -18,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import page_screenshots
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from restorekit import cli, images
+from tests.browser import launched
+
+from . import page_screenshots
 
 PHOTOS = Path(__file__).parent / "photos"
 LARGEST = 200_000  # bytes of a screenshot
@@ -115,13 +116,10 @@ def main(folder: Path) -> None:
     """Writes every screenshot into a folder."""
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as work, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as work, launched() as browser:
         os.chdir(work)
         prepare()
         restore()
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
         for name, page, scheme, prepared in SHOTS:
             save(shoot(browser, page, scheme, prepared), folder / f"{name}.png")
         for name, picture in page_screenshots.shots(browser):

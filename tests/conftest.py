@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import signal
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+
+from .browser import launched
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["RESTOREKIT_CONFIG"] = ""  # whoever runs the tests may have defaults of their own
@@ -35,6 +38,18 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in, so that commands read as a user types them."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """The one that a module's pages are opened in; not the session's, for its event loop is in
+    the way of others while it is there."""
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = stack.enter_context(launched())
+        except LookupError as missing:
+            pytest.skip(str(missing))
+        yield opened
 
 
 class Install(Protocol):

@@ -191,3 +191,18 @@ def test_photo_refuses_what_no_file_holds() -> None:
         with pytest.raises(ValueError):
             photo.with_pixels(pixels)
     assert photo.with_pixels(samples(3)[:5], alpha=None).alpha is None
+
+
+def test_a_jpeg_for_a_look(tmp_path: Path) -> None:
+    """Decoded at an eighth, upright, and nearly what it is reduced to."""
+    path = tmp_path / "p.jpg"
+    pixels = np.asarray(Image.fromarray(smooth()).resize((800, 512)))
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.fromarray(pixels).save(path, quality=95, exif=exif)
+    whole, small = images.read(path).pixels, images.read(path, least=50).pixels
+    assert small.shape == (100, 64, 3)
+    reduced = whole.reshape(100, 8, 64, 8, 3).mean(axis=(1, 3))
+    assert np.abs(small - reduced).max() < 8
+    with pytest.raises(RestorekitError, match="megapixels"):
+        images.read(path, least=50, max_megapixels=0.4)

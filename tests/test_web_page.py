@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import types
@@ -19,6 +18,7 @@ import pytest
 from restorekit import images
 from restorekit.testing import installed
 
+from .browser import paint
 from .commands import run, tree
 from .pages import Server, photo, put, serving
 from .thirdparty import restorekit_depixelate as depixelate
@@ -45,19 +45,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     module.restorekit_tasks = depixelate.restorekit_tasks  # type: ignore[attr-defined]
     with installed(module), serving(folder) as started:
         yield started
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, or whichever RESTOREKIT_CHROMIUM names."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = os.environ.get("RESTOREKIT_CHROMIUM") or shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture
@@ -106,19 +93,17 @@ def choose(page: Page, task: str, **values: str) -> None:
             field.blur()
 
 
-def paint(page: Page, *points: tuple[float, float]) -> None:
-    """Draws through places of the photo, in its own pixels."""
-    canvas = page.locator("#canvas")
-    box = canvas.bounding_box()
-    assert box is not None
-    scale, left, top = (
-        float(canvas.get_attribute(f"data-{name}") or 0) for name in ("scale", "left", "top")
-    )
-    for number, (x, y) in enumerate(points):
-        page.mouse.move(box["x"] + (x - left) * scale, box["y"] + (y - top) * scale, steps=3)
-        if number == 0:
-            page.mouse.down()
-    page.mouse.up()
+def set_to(page: Page, name: str, value: str) -> None:
+    """Changes one option, whose heading is open."""
+    field = page.locator(f".step [name={name}]")
+    field.fill(value)
+    field.blur()
+
+
+def show(page: Page, name: str) -> None:
+    """Opens another photo."""
+    page.click(f".photo:has-text({json.dumps(name)})")
+    page.wait_for_selector(f"canvas[data-photo={json.dumps(name)}]")
 
 
 def restore(page: Page) -> None:
@@ -154,7 +139,7 @@ def test_open_paint_restore_slide_save(server: Server, opens: Opens, tmp_path: P
     """16 bits in and out; with the mask that was painted the CLI writes the very same files."""
     page = opens("a.png")
     choose(page, "inpaint", steps="2", save_mask="yes", prior="photo-fast")
-    paint(page, (30, 30), (60, 40), (70, 30))
+    paint(page, [(30, 30), (60, 40), (70, 30)])
     page.click("#preview")
     page.wait_for_selector("canvas[data-patch]")
     restore(page)
@@ -182,11 +167,11 @@ def test_open_paint_restore_slide_save(server: Server, opens: Opens, tmp_path: P
 def test_undo_redo_and_eraser(opens: Opens) -> None:
     page = opens("b.png")
     choose(page, "inpaint")
-    paint(page, (20, 20), (40, 20))
+    paint(page, [(20, 20), (40, 20)])
     page.click("[data-tool=eraser]")
-    paint(page, (30, 20))
+    paint(page, [(30, 20)])
     page.click("[data-tool=lasso]")
-    paint(page, (60, 60), (80, 60), (80, 80))
+    paint(page, [(60, 60), (80, 60), (80, 80)])
     assert [stroke["tool"] for stroke in sent(page)] == ["brush", "eraser", "lasso"]
     page.keyboard.press("Control+z")
     page.click("#undo")
@@ -199,6 +184,94 @@ def test_undo_redo_and_eraser(opens: Opens) -> None:
     page.click("#clear")
     page.click("#restore")
     told(page, "Paint over what is to be repaired")
+    page.click("#undo")
+    assert sent(page) == strokes
+
+
+def test_settings_that_would_not_make_what_is_shown(opens: Opens) -> None:
+    """They cannot be saved as if they had; a part that is tried is seen all the same."""
+    page = opens("b.png")
+    choose(page, "denoise", sigma="loud", prior="photo-fast")
+    page.click("#restore")
+    told(page, "Invalid value")
+    choose(page, "denoise", sigma="40", prior="photo-fast")
+    assert page.locator("#status").inner_text() == ""
+    restore(page)
+    told(page, "Done: ")
+    keep, outdated = page.locator("#keep"), page.locator("#outdated")
+    assert keep.is_enabled() and not outdated.is_visible()
+    set_to(page, "sigma", "5")
+    assert keep.is_disabled() and outdated.is_visible()
+    page.click("#preview")
+    page.wait_for_selector("canvas[data-shows=before][data-patch]")
+    assert not outdated.is_visible()  # for it is not seen
+    set_to(page, "sigma", "40")
+    assert keep.is_enabled() and not outdated.is_visible()
+    page.click("#back")
+    page.wait_for_selector("canvas[data-shows=after]")
+
+
+def test_leaving_a_photo_keeps_its_mask_and_its_result(opens: Opens) -> None:
+    page = opens("a.png")
+    assert not page.locator("#painting-keys").is_visible()
+    choose(page, "inpaint", steps="1", prior="photo-fast")
+    assert page.locator("#painting-keys").is_visible()
+    paint(page, [(30, 30), (50, 30)])
+    restore(page)
+    show(page, "b.png")
+    page.click("#restore")
+    told(page, "Paint over")
+    show(page, "a.png")
+    page.wait_for_selector("canvas[data-shows=after]")
+    assert page.locator("#keep").is_enabled()
+    page.click("#back")
+    assert len(sent(page)) == 1
+
+
+def test_a_larger_result_is_seen_pixel_by_pixel(opens: Opens) -> None:
+    page = opens("b.png")
+    choose(page, "superres", scale="2", prior="photo-fast")
+    restore(page)
+    assert page.locator("#made").inner_text() == "Restored: 256 × 192"  # noqa: RUF001
+    page.click("#zoom-one")
+    page.locator("#zoom", has_text=re.compile("^100 %$")).wait_for()
+    page.wait_for_selector("canvas[data-scale='2']")
+    page.hover("#canvas")  # on the line between before and after
+    page.wait_for_selector("canvas[style*='ew-resize']")
+
+
+@pytest.mark.parametrize("width", [1280, 420])
+def test_work_can_be_seen_where_it_is_asked_for(opens: Opens, width: int) -> None:
+    """Its progress, how to end it, what it says, and what became of the photo."""
+    page = opens("b.png")
+    page.set_viewport_size({"width": width, "height": 800})
+    choose(page, "denoise", mode="perceptual", steps="1000", sigma="50", prior="photo-fast")
+    page.click("#restore")
+    cancel = page.locator(".job button")
+    cancel.wait_for()
+    assert in_view(page, ".job button") and in_view(page, "#status") and in_view(page, "#keep")
+    cancel.click()
+    told(page, "Cancelled")
+    choose(page, "denoise", prior="photo-fast")
+    restore(page)
+    assert told(page, "Done: ") == f"Done: {page.locator('#notes li').first.inner_text()}"
+    for seen in ("#canvas", "#notes", "#status", "#keep"):
+        assert in_view(page, seen), seen
+
+
+def in_view(page: Page, selector: str) -> bool:
+    """Whether an element is within the window from top to bottom, and nothing lies over it."""
+    return bool(
+        page.locator(selector).evaluate(
+            """element => {
+              const { left, top, right, bottom } = element.getBoundingClientRect();
+              return [top + 1, (top + bottom) / 2, bottom - 1].every((y) => {
+                const over = document.elementFromPoint((left + right) / 2, y);
+                return element.contains(over) || over?.contains(element);
+              });
+            }"""
+        )
+    )
 
 
 def test_a_plugin_s_task_and_its_option(server: Server, opens: Opens, tmp_path: Path) -> None:
@@ -254,7 +327,7 @@ def test_24_megapixels_open_and_are_painted_on(server: Server, opens: Opens) -> 
     for _ in range(9):  # so that little is seen, and tried
         page.click("#zoom-in")
     x, y = LARGE[1] / 2, LARGE[0] / 2
-    paint(page, (x - 20, y), (x + 20, y))
+    paint(page, [(x - 20, y), (x + 20, y)])
     page.click("#preview")
     page.wait_for_selector("canvas[data-patch]")
     job = page.locator("#canvas").get_attribute("data-patch")
@@ -354,10 +427,10 @@ def test_the_whole_folder(server: Server, opens: Opens, tmp_path: Path) -> None:
     assert tree(few / "restored") == tree(tmp_path / "cli")
     page = opens("b.png")
     choose(page, "inpaint")
-    paint(page, (20, 20))
+    paint(page, [(20, 20)])
     page.click("#folder-run")
-    page.click("#sure button.main")
-    told(page, "a mask is painted for one photo")
+    assert "under “mask”: auto" in told(page, "A mask is painted for one photo")
+    assert not page.locator("#sure").is_visible()
 
 
 def test_strangers_words_are_words(opens: Opens) -> None:

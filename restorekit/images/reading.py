@@ -40,11 +40,14 @@ def below(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
-def read(path: str | os.PathLike[str], *, max_megapixels: float = 178) -> Photo:
+def read(
+    path: str | os.PathLike[str], *, max_megapixels: float = 178, least: int | None = None
+) -> Photo:
     """Reads an image file, by its content and not its suffix.
 
     Palettes and CMYK become RGB, fewer than 8 bits become 8; TIFFs of floats on [0, 1] stay so. A
-    file of more than `max_megapixels`, which may be infinite, is refused by its header.
+    file of more than `max_megapixels`, which may be infinite, is refused by its header. For a look
+    at it, a JPEG may be decoded at a half, a quarter or an eighth, with sides of `least` or more.
 
     Raises:
         RestorekitError: if the file is not one whole picture that we can read exactly.
@@ -53,17 +56,19 @@ def read(path: str | os.PathLike[str], *, max_megapixels: float = 178) -> Photo:
         what = f"cannot be held to {max_megapixels:g} megapixels; give a number above 0"
         raise error_of(path, what)
     with files.opened(path) as file:
-        return _read(file, path, max_megapixels)
+        return _read(file, path, max_megapixels, least)
 
 
-def _read(file: BinaryIO, path: str | os.PathLike[str], max_megapixels: float) -> Photo:
+def _read(
+    file: BinaryIO, path: str | os.PathLike[str], max_megapixels: float, least: int | None
+) -> Photo:
     try:
         head = file.read(16)
         if not head:
             raise RestorekitError("is empty (0 bytes); copy it again from its source")
         if what := unsupported(path, head):
             raise RestorekitError(what)
-        photo = _decode(file, max_megapixels)
+        photo = _decode(file, max_megapixels, least)
         return replace(photo, source=replace(photo.source or Source(Path(path)), path=Path(path)))
     except Exception as error:  # decoders raise what they like on damaged bytes
         if isinstance(error, RestorekitError):
@@ -92,7 +97,7 @@ def megapixels(path: str | os.PathLike[str]) -> float:
     return width * height / 1e6
 
 
-def _decode(file: BinaryIO, max_megapixels: float) -> Photo:
+def _decode(file: BinaryIO, max_megapixels: float, least: int | None) -> Photo:
     budget.allow(max_megapixels)
     length = os.fstat(file.fileno()).st_size
     if (page := _float_page(file)) is not None:
@@ -126,6 +131,8 @@ def _decode(file: BinaryIO, max_megapixels: float) -> Photo:
     integrity.check(file, image.format or "", image.width * image.height)
     if image.format == "PNG":  # the checksums, which load() skips
         _open(file).verify()
+    if least is not None:
+        image.draft(None, (least, least))
     # Pillow decodes even what it cuts down, since it notices damage that OpenCV passes over.
     warned: list[str] = []
     quiet = contextlib.nullcontext(warned)

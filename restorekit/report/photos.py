@@ -18,6 +18,7 @@ from . import pictures
 
 BUDGET = 30_000_000  # bytes of all pictures: 40 MB in base64
 MOST = 6_000_000  # bytes of one photo's
+DIFFERENCE = 0.4  # of them
 TILE = 320  # pixels of the longer side
 LABELS = {
     "before": "before",
@@ -127,9 +128,6 @@ class Gallery:
         notes = [*notes, *(f"{LABELS[n]}: of another shape" for n in shown if n not in fitting)]
         layers = {part: s.pixels for part, s in fitting.items()}
         profiles = {part: s.profile for part, s in fitting.items()}
-        base = fitting.get("before") or fitting.get("truth")
-        if base is not None:
-            layers["difference"] = pictures.difference(base.pixels, after.pixels)
         labels = {**LABELS}
         if "deviation" in layers:
             layers["deviation"], most = pictures.heat(layers["deviation"])
@@ -137,7 +135,13 @@ class Gallery:
         before = fitting.get("before")
         small = pictures.tile(before.pixels if before else None, after.pixels, TILE)
         tile = pictures.webp(small, after.profile)
-        data = pictures.fitted(layers, self.share - len(tile), profiles)
+        room, data = self.share - len(tile), {}
+        if (base := fitting.get("before") or fitting.get("truth")) is not None:
+            # Amplified 64 times, what a lossy format adds would be all there is to see.
+            apart = {"difference": pictures.difference(base.pixels, after.pixels)}
+            data = pictures.fitted(apart, int(DIFFERENCE * room), {}, lossless=True)
+        room -= sum(map(len, data.values()))
+        data |= pictures.fitted(layers, room, profiles)
         self.entries.append(
             Entry(
                 name,

@@ -17,6 +17,7 @@ from ..units import eight_bit
 LONGEST, LEAST = 4096, 64  # pixels of the longer side
 QUALITY = 82  # of WebP
 FINEST = 0.05  # bytes a pixel, of the plainest photos: where the search for a size begins
+EXACT = 0.5  # the same without loss
 AMPLIFIED = 4  # a difference is shown at this many times its size
 BEHIND = 128  # the grey behind what is transparent
 
@@ -86,10 +87,12 @@ def in_srgb(pixels: np.ndarray, profile: bytes | None) -> np.ndarray:
     return np.array(picture)
 
 
-def webp(pixels: np.ndarray, profile: bytes | None = None) -> bytes:
+def webp(pixels: np.ndarray, profile: bytes | None = None, *, lossless: bool = False) -> bytes:
     """(H, W, 3) uint8 as a file, in sRGB whatever its profile."""
     buffer = io.BytesIO()
-    Image.fromarray(in_srgb(pixels, profile)).save(buffer, "WEBP", quality=QUALITY, method=2)
+    picture = Image.fromarray(in_srgb(pixels, profile))
+    quality = 0 if lossless else QUALITY  # without loss it is how long to search
+    picture.save(buffer, "WEBP", quality=quality, method=2, lossless=lossless)
     return buffer.getvalue()
 
 
@@ -99,13 +102,21 @@ def profile_of(photo: Photo) -> bytes | None:
 
 
 def fitted(
-    pictures: Mapping[str, np.ndarray], share: int, profiles: Mapping[str, bytes | None]
+    pictures: Mapping[str, np.ndarray],
+    share: int,
+    profiles: Mapping[str, bytes | None],
+    *,
+    lossless: bool = False,
 ) -> dict[str, bytes]:
     """WebP of each, as large as all of them together fit into so many bytes."""
     longest = max(max(p.shape[:2]) for p in pictures.values())
-    side = min(longest, LONGEST, math.ceil(math.sqrt(share / len(pictures) / FINEST)))
+    finest = EXACT if lossless else FINEST
+    side = min(longest, LONGEST, math.ceil(math.sqrt(share / len(pictures) / finest)))
     while True:
-        data = {n: webp(reduced(p, side), profiles.get(n)) for n, p in pictures.items()}
+        data = {
+            n: webp(reduced(p, side), profiles.get(n), lossless=lossless)
+            for n, p in pictures.items()
+        }
         total = sum(map(len, data.values()))
         if total <= share or side <= LEAST:
             return data

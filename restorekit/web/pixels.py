@@ -53,9 +53,9 @@ class Photos:
         key = stamp(path)
         if key not in self.thumbnails:
             with self.decoding:
-                photo = self.held.get(key)
-                if photo is None:
-                    photo = images.read(path, max_megapixels=self.max_megapixels)
+                photo = self.held.get(key) or images.read(
+                    path, max_megapixels=self.max_megapixels, least=THUMBNAIL
+                )
             self.thumbnails[key] = encoded(view(photo, whole(photo), THUMBNAIL))
             while len(self.thumbnails) > 2000:
                 self.thumbnails.popitem(last=False)

@@ -17,7 +17,7 @@ from ..guard import reason
 if TYPE_CHECKING:
     from .work import Made
 
-REMEMBERED = 40  # finished jobs, whose results can still be looked at
+REMEMBERED = 40  # finished previews, and as many others, whose results can still be looked at
 
 
 class Rank(enum.IntEnum):
@@ -149,9 +149,12 @@ class Queue:
 
     def _forget(self) -> None:
         over = [job for job in self.jobs.values() if job.over]
-        for job in over[: max(len(over) - REMEMBERED, 0)]:
-            del self.jobs[job.id]
-            job.forgotten()
+        previews = [job for job in over if job.rank == Rank.PREVIEW]
+        others = [job for job in over if job.rank != Rank.PREVIEW]  # which previews do not push out
+        for jobs in (previews, others):
+            for job in jobs[: max(len(jobs) - REMEMBERED, 0)]:
+                del self.jobs[job.id]
+                job.forgotten()
 
     def _next(self, below: int) -> Job | None:
         with self.changed:

@@ -137,8 +137,8 @@
 
     /* Zooms so that the point (x, y), from the middle of its pane, stays where it is. */
     scale(factor, x = 0, y = 0) {
-      const zoom = clamp(this.zoom * factor, 1, MOST);
       if (!this.shown) return;
+      const zoom = clamp(this.zoom * factor, Math.min(1, this.exact()), MOST);
       const { width, height } = this.shown;
       this.u += (x / width) * (1 - this.zoom / zoom);
       this.v += (y / height) * (1 - this.zoom / zoom);
@@ -187,7 +187,7 @@
       set("--amplify", this.amplify.value);
       set("--overlay", this.overlay.value);
       this.stage.classList.toggle("pc-coarse", fit * this.zoom * window.devicePixelRatio >= 2);
-      this.told.textContent = `${Math.round(100 * this.zoom)} %`;
+      this.told.textContent = `${Math.round((100 * this.zoom) / this.exact())} %`;
       this.amplify.setAttribute("aria-valuetext", `${4 * this.amplify.value} times`);
       this.amplify.nextSibling.textContent = `${4 * this.amplify.value} ×`;
     }
@@ -225,7 +225,7 @@
         const { x, y, box } = place(event);
         const line = (box.width * this.split.value) / 100;
         const slider = this.dataset.view === "slider";
-        this.sliding = slider && (Math.abs(x - line) < 24 || this.zoom === 1);
+        this.sliding = slider && (Math.abs(x - line) < 24 || this.zoom <= 1);
         this.held.set(event.pointerId, { x, y });
       });
       stage.addEventListener("pointermove", (event) => {

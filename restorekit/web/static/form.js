@@ -24,7 +24,7 @@ class Field {
     const fallback = this.described.default;
     if (kind === "flag") return element("input", { type: "checkbox", checked: fallback === true });
     if (kind === "choice") {
-      const plain = fallback === null ? "by default" : `${fallback} (default)`;
+      const plain = fallback === null ? "the usual, see below" : `${fallback} (default)`;
       const options = choices.filter((choice) => choice !== fallback)
         .map((choice) => element("option", { value: choice }, choice));
       return element("select", {}, element("option", { value: "" }, plain), ...options);
@@ -75,6 +75,7 @@ class Field {
 // Plain headings are open, the others are for who looks for them.
 const OPEN = ["What", "How strong"];
 const OF_FILES = "From other files of the folder";
+const OF_MASKS = "More about the mask"; // which painting does not need
 
 export class Form {
   constructor(described, changed) {
@@ -86,14 +87,20 @@ export class Form {
   shown() {
     const groups = new Map();
     for (const field of this.fields) {
-      const plain = field.described.kind !== "file" || !OPEN.includes(field.described.heading);
-      const heading = plain ? field.described.heading : OF_FILES;
+      const heading = this.heading(field.described);
       if (!groups.has(heading)) groups.set(heading, []);
       groups.get(heading).push(field.shown());
     }
     return Array.from(groups, ([heading, fields]) =>
       element("details", { className: "group", open: OPEN.includes(heading) },
         element("summary", {}, heading), ...fields));
+  }
+
+  heading({ name, kind, heading }) {
+    const mask = this.mask()?.described.name;
+    if (!OPEN.includes(heading)) return heading;
+    if (mask && name !== mask && name.includes(mask)) return OF_MASKS;
+    return kind === "file" ? OF_FILES : heading;
   }
 
   values() {

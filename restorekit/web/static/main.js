@@ -19,6 +19,8 @@ let photo = null; // the name of the one that is open
 let trying = null; // until the next change
 let tried = false; // whether changes are to be tried at once
 
+const left = new Map(); // by the names of photos that were open: their masks, and what was made
+
 const mask = new Mask();
 const viewer = new Viewer(byId("canvas"), mask, seen, (share) => results.slide(share));
 const results = new Results(viewer, tools);
@@ -26,9 +28,8 @@ const gallery = new Gallery((name) => { location.hash = encodeURIComponent(name)
 const forms = await get("/api/forms");
 const steps = new Steps(forms.tasks);
 mask.changed = () => viewer.changed();
-mask.settled = again;
-steps.changed = changed;
-const writing = new Form(forms.writing, () => {});
+mask.settled = steps.changed = changed;
+const writing = new Form(forms.writing, tools);
 byId("writing").append(...writing.shown().flatMap((group) => Array.from(group.children).slice(1)));
 
 // Does what may fail, and tells of it.
@@ -45,16 +46,18 @@ function notes(lines) {
 }
 
 function seen() {
-  byId("zoom").textContent = `${Math.round(100 * viewer.scale)} %`;
+  byId("zoom").textContent = `${Math.round((100 * viewer.scale) / viewer.exact)} %`;
 }
 
 function tools() {
   viewer.painting = steps.paints;
-  byId("painting").hidden = !viewer.painting || Boolean(viewer.after);
+  byId("painting").hidden = byId("painting-keys").hidden = !viewer.painting || Boolean(viewer.after);
+  results.match(wanted());
   viewer.changed();
 }
 
 function changed() {
+  if (byId("status").classList.contains("wrong")) say("");
   tools();
   again();
 }
@@ -62,9 +65,15 @@ function changed() {
 // Tries the part again, a moment after the last change.
 function again() {
   viewer.patch = null;
+  delete viewer.canvas.dataset.patch;
   viewer.changed();
   clearTimeout(trying);
   if (tried && photo && !viewer.after) trying = setTimeout(() => attempt(tryPart), 250);
+}
+
+// What is set, as text.
+function wanted() {
+  return JSON.stringify([photo, steps.asked(mask.sent()), writing.values()]);
 }
 
 function asked() {
@@ -73,11 +82,14 @@ function asked() {
 }
 
 async function open(name) {
+  if (name === photo) return;
   say(`Opening ${name}`);
-  results.clear();
-  mask.reset();
-  notes([]);
+  if (photo) left.set(photo, { mask: mask.state, made: results.made });
   photo = null;
+  await results.show(null);
+  mask.take();
+  notes([]);
+  for (const id of ["preview", "restore"]) byId(id).disabled = true;
   tried = false;
   viewer.canvas.dataset.photo = "";
   const about = await get("/api/about", { photo: name });
@@ -93,9 +105,14 @@ async function open(name) {
   viewer.resize();
   viewer.show(size, layer);
   gallery.mark(name);
+  const was = left.get(name) ?? {};
+  left.delete(name);
+  mask.take(was.mask);
   for (const id of ["preview", "restore"]) byId(id).disabled = false;
   viewer.canvas.dataset.photo = name;
+  byId("stage").scrollIntoView(); // where it lies below the gallery
   say(`${name} is open`);
+  if (was.made) await results.show(was.made);
 }
 
 // The middle of what is seen, or of the last stroke.
@@ -111,13 +128,16 @@ function middle() {
 
 async function tryPart() {
   const name = photo;
+  const what = asked();
+  results.look(false);
   tried = true;
+  say("Trying this part");
   const [, , width, height] = viewer.box;
   const side = Math.max(64, Math.min(SIDE, width, height));
-  const job = await followed(await post("/api/previews", { ...asked(), side, at: middle() }), "Trying this part");
-  if (!job || name !== photo) return;
+  const job = await followed(await post("/api/previews", { ...what, side, at: middle() }), "Trying this part");
+  if (!job || name !== photo || viewer.after) return;
   notes(job.result.notes);
-  if (!job.result.box) return;
+  if (!job.result.box) return say(job.result.notes[0]);
   viewer.patch = { box: job.result.box, picture: await loaded(`/api/jobs/${job.id}/part`) };
   viewer.changed();
   viewer.canvas.dataset.patch = job.id;
@@ -126,18 +146,30 @@ async function tryPart() {
 
 async function restore() {
   const name = photo;
-  results.clear();
+  const [what, text] = [asked(), wanted()];
+  results.look(false);
   clearTimeout(trying);
+  notes([]);
   say(`Restoring ${name}`);
-  const job = await followed(await post("/api/jobs", asked()), name);
+  const job = await followed(await post("/api/jobs", what), name);
   if (!job) return say("Cancelled");
-  if (name !== photo) return say(`${name} is done, but another photo is open`);
+  const made = { job, index: 0, asked: text, saved: false };
+  if (name !== photo) {
+    left.set(name, { ...left.get(name), made });
+    return say(`${name} is done: open it to see`);
+  }
   notes(job.result.notes);
-  await results.show(job);
-  say("Done: drag the line between before and after");
+  await results.show(made);
+  results.split.focus({ preventScroll: true });
+  viewer.canvas.scrollIntoView({ block: "nearest" });
+  say(`Done: ${job.result.notes[0] ?? "drag the line between before and after"}`);
 }
 
 async function restoreFolder() {
+  if (steps.paints) {
+    const { label, words } = steps.mask().described;
+    throw new Error(`A mask is painted for one photo; for the folder choose another under “${label}”: ${[...words, "none"].join(" or ")}`);
+  }
   const sure = byId("sure");
   byId("sure-text").textContent = `Restore all ${gallery.buttons.size} photos, with what is set here, into the folder ${gallery.output}?`;
   sure.returnValue = "no";
@@ -175,10 +207,10 @@ const clicks = {
   "zoom-in": () => viewer.zoom(viewer.scale * 1.25),
   "zoom-out": () => viewer.zoom(viewer.scale / 1.25),
   "zoom-fit": () => viewer.fit(),
-  "zoom-one": () => viewer.zoom(1),
+  "zoom-one": () => viewer.zoom(viewer.exact),
   undo: () => mask.undo(),
   redo: () => mask.redo(),
-  clear: () => { mask.reset(); again(); },
+  clear: () => mask.clear(),
   find,
   preview: tryPart,
   restore,
@@ -212,6 +244,11 @@ byId("upload").addEventListener("change", (event) => attempt(async () => {
   say("Added");
 }));
 
+// The browser asks before what nobody has saved is gone.
+addEventListener("beforeunload", (event) => {
+  const made = [results.made, ...Array.from(left.values(), (was) => was.made)];
+  if (made.some((one) => one && !one.saved)) event.preventDefault();
+});
 addEventListener("hashchange", () => attempt(() => open(decodeURIComponent(location.hash.slice(1)))));
 await attempt(async () => {
   await gallery.show();

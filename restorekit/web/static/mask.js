@@ -4,19 +4,22 @@ export class Mask {
   constructor() {
     this.changed = () => {}; // told of every movement,
     this.settled = () => {}; // and when it is over
-    this.reset();
+    this.take();
   }
 
-  reset() {
-    this.done = [];
-    this.undone = [];
-    this.current = null;
-    this.found = null; // {key, picture}
+  // Goes on from a state, by default from nothing.
+  take({ done = [], undone = [], found = null } = {}) {
+    Object.assign(this, { done, undone, found, current: null }); // found: {key, picture}
     this.changed();
   }
 
+  get state() {
+    const { done, undone, found } = this;
+    return { done, undone, found };
+  }
+
   get empty() {
-    return !this.done.length && !this.found;
+    return !this.strokes.length && !this.found;
   }
 
   begin(tool, radius, point) {
@@ -40,14 +43,27 @@ export class Mask {
     this.settled();
   }
 
+  // Of what was only meant to be a stroke, as by the first of two fingers.
+  drop() {
+    this.current = null;
+    this.changed();
+  }
+
   push(action) {
     this.done.push({ ...action, before: this.found });
     this.undone = [];
-    if (action.kind === "found") this.found = action.found;
+    if (action.kind !== "stroke") this.found = action.found;
   }
 
   start(found) {
     this.push({ kind: "found", found });
+    this.changed();
+    this.settled();
+  }
+
+  clear() {
+    if (this.empty) return;
+    this.push({ kind: "clear", found: null });
     this.changed();
     this.settled();
   }
@@ -64,14 +80,15 @@ export class Mask {
   redo() {
     const action = this.undone.pop();
     if (!action) return;
-    if (action.kind === "found") this.found = action.found;
+    if (action.kind !== "stroke") this.found = action.found;
     this.done.push(action);
     this.changed();
     this.settled();
   }
 
   get strokes() {
-    const strokes = this.done.filter((action) => action.kind === "stroke").map((action) => action.stroke);
+    const cleared = this.done.map((action) => action.kind).lastIndexOf("clear");
+    const strokes = this.done.slice(cleared + 1).filter((action) => action.stroke).map((action) => action.stroke);
     return this.current ? [...strokes, this.current] : strokes;
   }
 

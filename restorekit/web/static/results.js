@@ -11,10 +11,11 @@ export class Results {
   constructor(viewer, changed) {
     this.viewer = viewer;
     this.changed = changed;
-    this.job = null;
+    this.made = null; // {job, index, asked, saved}; asked: what it was made of, as text
+    this.layer = null;
     this.split = byId("split");
     this.split.addEventListener("input", () => this.slide(this.split.value / 100));
-    byId("back").addEventListener("click", () => this.clear());
+    byId("back").addEventListener("click", () => this.look(!viewer.after));
   }
 
   slide(share) {
@@ -23,45 +24,66 @@ export class Results {
     this.viewer.changed();
   }
 
-  async show(job) {
-    this.job = job;
-    const { roles } = job.result;
-    byId("comparing").hidden = false;
-    byId("keep").disabled = false;
-    const several = roles.includes("deviation");
-    byId("samples").hidden = !several;
-    byId("samples").replaceChildren(...(several ? roles.map((role, index) => this.sample(role, index)) : []));
-    byId("keep").textContent = several ? "Keep this one" : "Save";
-    await this.choose(0);
-    this.split.focus();
+  get roles() {
+    return this.made ? this.made.job.result.roles : [];
+  }
+
+  get several() {
+    return this.roles.includes("deviation");
+  }
+
+  // Shows what was made; null: there is nothing.
+  async show(made) {
+    this.made = made;
+    this.layer = null;
+    byId("samples").replaceChildren(...(this.several ? this.roles.map((role, index) => this.sample(role, index)) : []));
+    byId("keep").textContent = this.several ? "Keep this one" : "Save";
+    if (!made) return this.look(false);
+    return this.choose(made.index);
   }
 
   sample(role, index) {
-    const chosen = element("input", { type: "radio", name: "sample", value: index, checked: index === 0, onchange: () => this.choose(index) });
-    const picture = element("img", { alt: "", src: address("/api/view", { job: this.job.id, index, side: 200 }) });
+    const { job, index: first } = this.made;
+    const chosen = element("input", { type: "radio", name: "sample", value: index, checked: index === first, onchange: () => this.choose(index) });
+    const picture = element("img", { alt: "", src: address("/api/view", { job: job.id, index, side: 200 }) });
     return element("label", { className: "sample" }, chosen, picture, NAMES[role] ?? (/^\d+$/.test(role) ? `sample ${role}` : role));
   }
 
   async choose(index) {
-    this.index = index;
-    const job = this.job;
-    const layer = new Layer({ job: job.id, index }, job.result.size, this.viewer.size, () => this.viewer.changed());
+    const { made } = this;
+    made.index = index;
+    const layer = new Layer({ job: made.job.id, index }, made.job.result.size, this.viewer.size, () => this.viewer.changed());
     await layer.open();
-    if (this.job !== job || this.index !== index) return;
+    if (this.made !== made || made.index !== index) return;
+    this.layer = layer;
+    this.look(true);
+  }
+
+  // At before and after, or at the photo alone; what was made stays.
+  look(after) {
+    const layer = after ? this.layer : null;
     this.viewer.after = layer;
-    this.viewer.canvas.dataset.shows = "after";
+    this.viewer.canvas.dataset.shows = layer ? "after" : "before";
+    byId("comparing").hidden = !this.layer;
+    byId("slide").hidden = !layer;
+    byId("samples").hidden = !layer || !this.several;
+    byId("back").textContent = layer ? "Back to the photo" : "Show the result";
+    const other = layer && layer.size.join() !== this.viewer.size.join();
+    byId("made").textContent = other ? `Restored: ${layer.size.join(" × ")}` : "";
     this.changed();
   }
 
-  clear() {
-    this.job = this.viewer.after = null;
-    this.viewer.canvas.dataset.shows = "before";
-    byId("comparing").hidden = byId("samples").hidden = true;
-    byId("keep").disabled = true;
-    this.changed();
+  // It may be saved where what is asked for now would make the same.
+  match(asked) {
+    const same = this.made?.asked === asked;
+    byId("keep").disabled = !this.layer || !same;
+    byId("outdated").hidden = !this.viewer.after || same;
   }
 
   async keep() {
-    return (await post(`/api/jobs/${this.job.id}/keep`, { index: this.index })).saved;
+    const { made } = this;
+    const { saved } = await post(`/api/jobs/${made.job.id}/keep`, { index: made.index });
+    made.saved = true;
+    return saved;
   }
 }

@@ -1,5 +1,7 @@
 // The canvas: a photo that can be moved and enlarged, before and after, and a mask on it.
 
+import { drawHandle } from "./handle.js";
+
 const STEP = 60; // screen pixels that an arrow key moves the photo by
 const NEAR = 14; // screen pixels around the line between before and after that take hold of it
 const MASK = "rgb(230 30 60)";
@@ -20,10 +22,11 @@ export class Viewer {
     this.brush = 20; // screen pixels
     this.cursor = null; // where the brush is, in the photo's pixels
     this.held = null; // what the pointer does
+    this.fingers = new Map(); // where they are, by their pointers
     canvas.addEventListener("pointerdown", (event) => this.press(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
-    canvas.addEventListener("pointerup", () => this.release());
-    canvas.addEventListener("pointercancel", () => this.release());
+    canvas.addEventListener("pointerup", (event) => this.release(event));
+    canvas.addEventListener("pointercancel", (event) => this.release(event));
     canvas.addEventListener("pointerleave", () => { if (!this.held) this.point(null); });
     canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     canvas.addEventListener("keydown", (event) => this.key(event));
@@ -67,6 +70,11 @@ export class Viewer {
     this.origin = [this.origin[0] - dx / this.scale, this.origin[1] - dy / this.scale];
     this.fitted = false;
     this.changed();
+  }
+
+  // The scale at which a pixel of what is shown is one of the screen's.
+  get exact() {
+    return (this.after ? this.after.size[0] / this.size[0] : 1) / (window.devicePixelRatio || 1);
   }
 
   // A place of the photo on the screen, and back.
@@ -118,6 +126,8 @@ export class Viewer {
     if (this.after) this.compared();
     else if (this.patch) this.patched();
     if (this.painting && !this.after) this.masked();
+    // One finger moves the page, where there is nothing else to move.
+    canvas.style.touchAction = this.paints || this.after || !this.fitted ? "none" : "pan-y";
     Object.assign(canvas.dataset, { // for those who look from outside
       scale: this.scale, left: this.origin[0], top: this.origin[1], split: Math.round(100 * this.split),
     });
@@ -133,8 +143,7 @@ export class Viewer {
     context.clip();
     this.after.draw(context);
     context.restore();
-    context.fillStyle = "white";
-    context.fillRect(left - 1 / this.scale, this.origin[1], 2 / this.scale, canvas.clientHeight / this.scale);
+    drawHandle(context, x, canvas.clientHeight, NEAR + 2);
   }
 
   patched() {
@@ -190,18 +199,46 @@ export class Viewer {
   }
 
   press(event) {
-    if (!this.size || this.held) return; // a second finger
+    if (!this.size) return;
     this.canvas.setPointerCapture(event.pointerId);
-    this.canvas.focus();
+    this.canvas.focus({ preventScroll: true });
     const at = [event.offsetX, event.offsetY];
-    const near = this.after && Math.abs(at[0] - this.split * this.canvas.clientWidth) < NEAR;
-    this.held = { what: near ? "split" : event.button === 0 && this.paints ? "stroke" : "pan", at };
+    this.fingers.set(event.pointerId, at);
+    if (this.held) { // a second finger
+      this.mask.drop();
+      this.held.what = "pinch";
+      return;
+    }
+    this.held = { what: this.near(at) ? "split" : event.button === 0 && this.paints ? "stroke" : "pan", at };
     if (this.held.what === "stroke") this.mask.begin(this.tool, this.radius, this.place(at));
     event.preventDefault();
   }
 
+  // Whether a place on the screen takes hold of the line between before and after.
+  near([x]) {
+    return Boolean(this.after) && Math.abs(x - this.split * this.canvas.clientWidth) < NEAR;
+  }
+
+  // Two fingers move and enlarge.
+  pinch(pointer, at) {
+    const seen = () => {
+      const [[x, y], [u, v]] = this.fingers.values();
+      return { at: [(x + u) / 2, (y + v) / 2], apart: Math.max(Math.hypot(x - u, y - v), 1) };
+    };
+    const before = seen();
+    this.fingers.set(pointer, at);
+    const after = seen();
+    this.pan(after.at[0] - before.at[0], after.at[1] - before.at[1]);
+    this.zoom((this.scale * after.apart) / before.apart, after.at);
+  }
+
   move(event) {
     const at = [event.offsetX, event.offsetY];
+    if (!this.held) this.canvas.style.cursor = this.near(at) ? "ew-resize" : this.paints ? "crosshair" : "grab";
+    if (this.held?.what === "pinch") {
+      if (this.fingers.size === 2 && this.fingers.has(event.pointerId)) this.pinch(event.pointerId, at);
+      return;
+    }
     if (this.held?.what === "pan") this.pan(at[0] - this.held.at[0], at[1] - this.held.at[1]);
     if (this.held?.what === "split") this.slid(Math.min(Math.max(at[0] / this.canvas.clientWidth, 0), 1));
     if (this.held?.what === "stroke") {
@@ -212,8 +249,10 @@ export class Viewer {
     if (this.paints) this.point(this.place(at));
   }
 
-  release() {
+  release(event) {
+    this.fingers.delete(event.pointerId);
     const held = this.held;
+    if (held?.what === "pinch" && this.fingers.size) return;
     this.held = null;
     if (held?.what === "stroke") this.mask.end();
     this.changed();
@@ -234,7 +273,7 @@ export class Viewer {
     else if (event.key === "+" || event.key === "=") this.zoom(this.scale * 1.25);
     else if (event.key === "-") this.zoom(this.scale / 1.25);
     else if (event.key === "0") this.fit();
-    else if (event.key === "1") this.zoom(1);
+    else if (event.key === "1") this.zoom(this.exact);
     else return;
     event.preventDefault();
   }
