@@ -6,19 +6,19 @@ import contextlib
 import functools
 import logging
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import Distribution, EntryPoint, entry_points, version
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from . import admission, hookspecs
+from .distributions import GROUP, VARIABLE, Package, about, chosen, own_version, package_of
 from .errors import RestorekitError
 from .guard import guarded, reason
 from .task import Task
@@ -26,8 +26,6 @@ from .task import Task
 if TYPE_CHECKING:
     from .priors import Prior
 
-GROUP = "restorekit"  # of entry points; our own package's name, too
-VARIABLE = "RESTOREKIT_PLUGINS"  # which strangers are let in: their names, and commas
 SLOW = 3.0  # seconds of a command that a plugin may take without being named
 log = logging.getLogger(__name__)
 
@@ -312,59 +310,6 @@ def named(*passed: type[BaseException]) -> Iterator[None]:
         if said := registry().blamed(error):
             raise RestorekitError(said) from error
         raise
-
-
-class Package(NamedTuple):
-    """What a distribution says of itself; question marks, where half of it was deleted."""
-
-    name: str = "?"
-    version: str = "?"
-    requires: Sequence[str] = ()
-
-
-@functools.cache  # as a package has several entry points, and its description may be long
-def about(package: Distribution | None) -> Package:
-    """The package that an entry point came with."""
-    said = None
-    with contextlib.suppress(OSError, UnicodeError):  # told as a note of the plugin
-        said = package and package.metadata
-    if not said:
-        return Package()
-    return Package(said["Name"] or "?", said["Version"] or "?", said.get_all("Requires-Dist") or ())
-
-
-def package_of(point: EntryPoint) -> str:
-    """The name of its package."""
-    return about(point.dist).name
-
-
-@functools.cache
-def own_version() -> str:
-    """Of restorekit, as it was installed."""
-    return version(GROUP)
-
-
-def chosen(points: Sequence[EntryPoint], said: str | None) -> list[EntryPoint]:
-    """Of all entry points ours, and those that a list names by their own name or their package's.
-
-    Args:
-        said: names and commas; None: all are wanted.
-    """
-    if said is None:
-        return list(points)
-
-    def plain(name: str) -> str:
-        return re.sub(r"[-_.]+", "-", name.strip()).lower()
-
-    wanted = {plain(name): name.strip() for name in said.split(",") if name.strip()}
-    names = {point: {plain(point.name), plain(package_of(point))} for point in points}
-    strangers = [point for point in points if package_of(point) != GROUP]
-    for name in wanted.keys() - {name for point in strangers for name in names[point]}:
-        there = ", ".join(sorted({package_of(point) for point in strangers})) or "none"
-        log.warning(
-            "%s names %r, which is not installed; there is: %s", VARIABLE, wanted[name], there
-        )
-    return [p for p in points if package_of(p) == GROUP or names[p] & wanted.keys()]
 
 
 def kept_out() -> set[str]:

@@ -10,6 +10,7 @@ import click
 
 from .. import plugins
 from ..admission import KINDS
+from ..distributions import VARIABLE
 from ..errors import RestorekitError
 from ..guard import guarded, reason
 from ..plugins import Plugin
@@ -52,7 +53,7 @@ def list_plugins(names: tuple[str, ...], check: bool, as_json: bool) -> None:
         name = min(missing)
         if name in plugins.kept_out():
             raise RestorekitError(
-                f"plugin {name!r} is installed, and not let in: {plugins.VARIABLE} names others"
+                f"plugin {name!r} is installed, and not let in: {VARIABLE} names others"
             )
         raise RestorekitError(f"plugin {name!r} is not installed; see `restorekit plugins`")
     checks = [tried(plugin) if check else Tried() for plugin in found]

@@ -12,8 +12,9 @@ from .methods import check_method
 from .metrics import check_metric
 from .operators import check_operator
 from .priors import check_prior
+from .runs import NeedsOptions
 from .samplers import check_sampler
-from .tasks import NeedsOptions, check_task
+from .tasks import check_task
 
 __all__ = [
     "GaussianPrior",

@@ -11,6 +11,7 @@ from types import ModuleType
 from unittest import mock
 
 from .. import plugins
+from ..distributions import GROUP
 
 
 @contextlib.contextmanager
@@ -34,8 +35,8 @@ def installed(*modules: ModuleType) -> Iterator[plugins.Registry]:
     """
     names = {module.__name__: module for module in modules}
     packages = {top_of(name) for name in names}
-    others = [p for p in entry_points(group=plugins.GROUP) if top_of(p.value) not in packages]
-    mine = [EntryPoint(name, name, plugins.GROUP) for name in names]
+    others = [p for p in entry_points(group=GROUP) if top_of(p.value) not in packages]
+    mine = [EntryPoint(name, name, GROUP) for name in names]
     with mock.patch.dict(sys.modules, names):
         found = plugins.Registry([*others, *mine])
         for plugin in found.plugins:
