@@ -173,17 +173,16 @@ def check_recipes(whose: str, recipes: Mapping[Any, Any]) -> None:
         here = f"{whose}: its recipe for {mode}"
         if not isinstance(recipe, Recipe):
             raise RestorekitError(f"{here} is {recipe!r}, no Recipe")
-        first = recipes.get(recipe.refines)
-        if recipe.refines and getattr(first, "refines", "nothing"):
-            raise RestorekitError(
-                f"{here} refines {recipe.refines!r}; give a mode that refines none"
-            )
         try:
             kinds = recipe, recipe.with_less(), recipe.for_prior((1.0,))
         except TypeError as error:  # says which field there is none of
             raise RestorekitError(f"{here}: its low or its unfolded is wrong: {error}") from error
         for one in kinds:
             check_recipe(here, one)
+            if one.refines and getattr(recipes.get(one.refines), "refines", "nothing"):
+                raise RestorekitError(
+                    f"{here} refines {one.refines!r}; give a mode that refines none"
+                )
 
 
 def check_recipe(here: str, recipe: Recipe) -> None:

@@ -77,7 +77,9 @@ def decided(task: Task, choices: Choices, options: Mapping[str, Any]) -> Decided
     if recipe.refines:
         plain: dict[str, Any] = dict.fromkeys(names)
         own_of_prior = {f"prior.{n}": value for n, value in tuning["prior"].items()}
-        before = dataclasses.replace(choices, mode=recipe.refines, tuning=own_of_prior, **plain)
+        before = dataclasses.replace(
+            choices, mode=recipe.refines, prior=given, tuning=own_of_prior, **plain
+        )
     return Decided(
         recipe,
         name,

@@ -159,9 +159,11 @@ class Recipe:
         levels: the noise-to-signal ratios of the evaluations themselves, falling, in place of grid,
             start and end. Fewer steps take the first of them.
         unfolded: what of this is otherwise for a prior that was trained unfolded (see
-            `Prior.unfolded`); where that says no steps, there is one at each level of its training.
+            `Prior.unfolded`), besides steps and levels, which are those of its training unless this
+            says them.
         prior: name of the prior that the mode works with; empty: the task's.
-        refines: the mode whose result it starts from, in place of the task's guess; empty: none.
+        refines: the mode whose result it starts from, by the same prior, in place of the task's
+            guess; empty: none.
         low: what of this is otherwise for `--effort low`; by default half the steps.
     """
 
@@ -193,10 +195,8 @@ class Recipe:
         """For a prior that was trained unfolded at these levels, if it was."""
         if not (unfolded and self.unfolded):
             return self
-        otherwise = dict(self.unfolded)
-        if "steps" not in otherwise:
-            otherwise |= {"steps": len(unfolded), "levels": unfolded}
-        return replace(self, **otherwise)
+        otherwise: dict[str, Any] = {"steps": len(unfolded), "levels": unfolded}
+        return replace(self, **(otherwise | dict(self.unfolded)))
 
 
 @dataclass(frozen=True)

@@ -325,7 +325,8 @@ def test_a_mode_may_begin_with_what_another_found() -> None:
     assert restorer.how.recipe.refines == "fidelity" and restorer.first is not None
     moved: list[tuple[float, int]] = []
     found = restorer(Shot(small), progress=lambda *how: moved.append(how), **given)
-    alone = Restorer(task, Choices())(Shot(small), **given)
+    own = restorer.how.prior_name  # the same prior for both
+    alone = Restorer(task, Choices(prior=own))(Shot(small), **given)
     assert found.nfe == alone.nfe + restorer.how.recipe.steps
     whole = restorer.first.how.recipe.steps + restorer.how.recipe.steps
     assert moved == sorted(moved) and moved[-1] == (whole, whole)

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
 SURE, LEAST = 0.9, 1e-4  # of a photo's damage: how sure, and the share of its pixels that is told
 GUESSED = 64  # pixels: what lies further apart, a prior that sees textures cannot connect
-LESS = {"prior": "photo-few", "steps": 2}  # it has four steps of its own; two are for any other
+MAPPED = {"method": "mapped", "sampler": "hqs"}
+# Few steps of an ODE's solver give texture where as many of a random walk leave it smooth.
+REFINED: dict[str, Any] = {
+    "sampler": "dpmpp_2m",
+    "steps": 4,
+    "levels": (),
+    "start": 0.5,
+    "refines": "fidelity",
+}
 
 
 class Inpaint(Task):
@@ -72,6 +80,7 @@ class Inpaint(Task):
             "given with --mask or --mask-dir.",
         ),
     )
+    prior = "photo-few"
     recipes = {
         "fidelity": Recipe(
             "diffpir",
@@ -80,10 +89,19 @@ class Inpaint(Task):
             "geometric",
             0.25,
             0.02,
-            unfolded={"method": "mapped", "sampler": "hqs"},
-            low=LESS,
+            unfolded=MAPPED,
+            low={"steps": 2, "unfolded": MAPPED | {"steps": 2}},
         ),
-        "perceptual": Recipe("diffpir", "ddpm", 24, "karras", 1.0, 0.02, low={"steps": 6}),
+        "perceptual": Recipe(
+            "diffpir",
+            "ddpm",
+            24,
+            "karras",
+            1.0,
+            0.02,
+            unfolded=REFINED,
+            low={"steps": 6, "unfolded": REFINED | {"steps": 2}},
+        ),
     }
 
     stage = 20

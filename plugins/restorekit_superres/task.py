@@ -56,7 +56,18 @@ class SuperResolution(Task):
         "fidelity": Recipe(
             "diffpir", "snore", 8, "geometric", 1.0, 0.05, unfolded={"sampler": "hqs"}, low=LESS
         ),
-        "perceptual": Recipe("diffpir", "ddpm", 4, "karras", 0.5, 0.02, refines="fidelity"),
+        "perceptual": Recipe(
+            "diffpir",
+            "dpmpp_2m",
+            4,
+            "karras",
+            0.5,
+            0.02,
+            prior="photo-few",
+            refines="fidelity",
+            unfolded={"steps": 4, "levels": (), "start": 0.3},
+            low={"steps": 2, "unfolded": {"steps": 2, "levels": (), "start": 0.3}},
+        ),
     }
 
     stage = 60
