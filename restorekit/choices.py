@@ -33,7 +33,7 @@ class Choices:
             has units for it.
         tile: side of the tiles or windows that large photos are evaluated in; None: from the free
             memory, or what the prior was trained on.
-        effort: "low" is a quarter of the time or less, for a little quality, as the recipe has it;
+        effort: "low" is half the time or less, for a little quality, as the recipe has it;
             "high" means `ensemble`.
         ensemble: ask the prior about every flip and quarter turn that it was trained on, and take
             the mean.

@@ -146,7 +146,7 @@ def test_what_is_lost_with_a_run_or_a_worker(
 def test_workers_that_cannot_start(
     cluster: dict[str, str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("restorekit.folder.worker.version", lambda _: "other")
+    monkeypatch.setattr("restorekit.chain.version", lambda _: "other")
     assert run("denoise in -o out --sigma 9 --engine ray") == 1
     assert "install the same on all machines" in capfd.readouterr().err
     assert run("denoise in -o out --sigma 9 --engine ray --workers 3") == 1

@@ -64,7 +64,7 @@ def common_options(task: Task | None) -> list[click.Parameter]:
             default="normal",
             show_default=True,
             heading=HOW_STRONG,
-            help="low: a quarter of the time, a little worse. high: eight times as long, a little "
+            help="low: half the time or less, a little worse. high: eight times as long, a little "
             "better.",
         ),
         Option(
