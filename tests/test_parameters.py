@@ -129,7 +129,9 @@ def test_a_command_takes_them_and_a_run_tells_them(here: Path) -> None:
     assert settings() != settings(travel=(2, 2))
 
     save("clean/a.png", CAT)
-    tried = "benchmark superres clean --sigma 0 --prior photo-fast --steps 2 --quiet --json report.json"
+    tried = (
+        "benchmark superres clean --sigma 0 --prior photo-fast --steps 2 --quiet --json report.json"
+    )
     assert run(f"{tried} --with momentum=0.5 --with weight=2 --travel 1,2") == 0
     report = json.loads(Path("report.json").read_text())
     assert report["tuning"] == {"method.weight": 2.0, "sampler.momentum": 0.5}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from restorekit.engine.noise import Noise
 
-SURE, LEAST = 0.9, 1e-4  # of a photo's damage: how sure, and the share of its pixels that is told
+SURE, LEAST = 0.95, 1e-4  # of a photo's damage: how sure, and the share of its pixels that is told
 GUESSED = 64  # pixels: what lies further apart, a prior that sees textures cannot connect
 MAPPED = {"method": "mapped", "sampler": "hqs"}
 # Few steps of an ODE's solver give texture where as many of a random walk leave it smooth.
@@ -141,7 +141,7 @@ class Inpaint(Task):
             level=None if hole.any() else 0.0,
             keep=~hole,
             opaque=bool(options["mask_from_alpha"]),
-            notes=described(hole, found.name == masks.AUTO),
+            notes=described(hole, found.name == masks.AUTO, picture.window is not None),
             extras={"mask": hole.astype(np.uint8) * 255} if options["save_mask"] else {},
         )
 
@@ -155,8 +155,13 @@ class Inpaint(Task):
         )
 
 
-def described(hole: np.ndarray, found: bool) -> tuple[str, ...]:
-    """What will be repaired, in plain words, and what cannot be known there."""
+def described(hole: np.ndarray, found: bool, part: bool) -> tuple[str, ...]:
+    """What will be repaired, in plain words, and what cannot be known there.
+
+    Args:
+        found: by the network.
+        part: of a photo, as a preview has it.
+    """
     import cv2
 
     if not hole.any():
@@ -164,7 +169,7 @@ def described(hole: np.ndarray, found: bool) -> tuple[str, ...]:
     share = 100 * hole.mean()
     covers = f"{share:.1f} %" if share >= 0.1 else "less than 0.1 %"
     what = "damage found on" if found else "mask covers"
-    notes = [f"{what} {covers} of the photo"]
+    notes = [f"{what} {covers} of {'this part' if part else 'the photo'}"]
     edged = cv2.copyMakeBorder(hole.astype("uint8"), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     widest = round(2 * float(cv2.distanceTransform(edged, cv2.DIST_L2, 5).max()))
     if widest > GUESSED:
