@@ -158,7 +158,9 @@ class Chained:
                 result = dataclasses.replace(result, pixels=here.pixels, made="")
                 here = dataclasses.replace(here, alpha=result.alpha)
             else:
-                here = here.became(result.pixels, result.alpha)
+                restorer, options = self.steps[number]
+                resized = functools.partial(restorer.task.resized, **options)
+                here = here.became(result.pixels, result.alpha, resized)
             results.append(result)
         alpha = here.alpha
         return Result(

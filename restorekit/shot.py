@@ -95,11 +95,27 @@ class Shot:
         pixels = converted(self.pixels, np.dtype(np.float32))
         return dataclasses.replace(self, pixels=pixels, alpha=alpha)
 
-    def became(self, pixels: np.ndarray, alpha: np.ndarray | None) -> Shot:
-        """What a task has made of it: no longer what the file holds."""
+    def became(
+        self,
+        pixels: np.ndarray,
+        alpha: np.ndarray | None,
+        resized: Callable[[tuple[int, int]], tuple[int, int]],
+    ) -> Shot:
+        """What a task has made of it: no longer what the file holds.
+
+        Args:
+            resized: the size that a whole photo comes out with.
+        """
         window = self.window
         if window is not None:  # and of what was made, a part is all there is
-            window = window.scaled((pixels.shape[0], pixels.shape[1]))
+            size, (height, width) = (pixels.shape[0], pixels.shape[1]), window.whole
+            whole = resized(window.whole)
+            if whole == window.whole:  # or the task does not say, as it should
+                whole = (
+                    round(height * size[0] / window.height),
+                    round(width * size[1] / window.width),
+                )
+            window = window.scaled(size, whole)
         return Shot(pixels, alpha, self.name, window=window)
 
     def picture(self, noise: Noise, denoised: Callable[[float], Tensor] = no_prior) -> Picture:

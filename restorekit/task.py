@@ -261,6 +261,13 @@ class Task:
                 return {**options, "strength": strength if most is None else min(strength, most)}
         return options
 
+    def resized(self, size: tuple[int, int], **options: Any) -> tuple[int, int]:
+        """The (H, W) that a photo of a size comes out with: its own, by default.
+
+        For what is told of the whole while a part alone is restored.
+        """
+        return size
+
     def reads(self, name: str, **options: Any) -> Sequence[Path]:
         """The files besides the photo that decide its restoration, so that a change is noticed.
 

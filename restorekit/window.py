@@ -43,11 +43,11 @@ class Window:
             raise ValueError(f"an array of {array.shape[:2]} is no picture of {self.whole}")
         return array[self.slices]
 
-    def scaled(self, size: tuple[int, int]) -> Window:
-        """Where it lies once the whole picture is enlarged, and this part of it to (H, W)."""
-        down, across = size[0] / self.height, size[1] / self.width
-        whole = (round(self.whole[0] * down), round(self.whole[1] * across))
-        return Window(round(self.top * down), round(self.left * across), *size, whole)
+    def scaled(self, size: tuple[int, int], whole: tuple[int, int]) -> Window:
+        """Where it lies once the whole picture is enlarged to `whole`, and this part to `size`."""
+        top = round(self.top * whole[0] / self.whole[0])
+        left = round(self.left * whole[1] / self.whole[1])
+        return Window(min(top, whole[0] - size[0]), min(left, whole[1] - size[1]), *size, whole)
 
     def grown(self, side: int, steps: tuple[int, int]) -> Window:
         """A larger one around it, as far as the picture goes.

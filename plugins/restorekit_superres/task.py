@@ -78,14 +78,18 @@ class SuperResolution(Task):
         if height * width < SMALL:
             yield Finding("few pixels", {}, {"scale": 2.0}, suits=("web",))
 
+    def resized(self, size: tuple[int, int], **options: Any) -> tuple[int, int]:
+        """Each side enlarged and rounded."""
+        return round(size[0] * options["scale"]), round(size[1] * options["scale"])
+
     def observe(self, picture: Picture, **options: Any) -> Problem:
         from restorekit.engine.conditioning import Degradation, Observation
         from restorekit.engine.operators import Resample
         from restorekit.errors import RestorekitError
 
-        y, scale = picture.pixels, options["scale"]
+        y = picture.pixels
         h, w = y.shape[2:]
-        size = (round(h * scale), round(w * scale))
+        size = self.resized((h, w), **options)
         if size[0] * size[1] > LARGEST:
             raise RestorekitError(f"{size[1]} x {size[0]} pixels is too large; lower --scale")
         sigma = options["sigma"]
