@@ -149,7 +149,6 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return own | {"PATH": path, "OMP_NUM_THREADS": "1", "PIP_ROOT_USER_ACTION": "ignore"}
 
 
-@pytest.mark.skipif(os.name == "nt", reason="its commands are a Unix shell's")
 def test_the_tutorial(here: Path, environment: dict[str, str]) -> None:
     """Every command, in order, says what the page says; dots are anything."""
     cat = data.chelsea()[60:124, 110:206]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from .noisy import CAT
 
 pytestmark = pytest.mark.usefixtures("here")
 DENOISE = "denoise in -o out --sigma 9"
+full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has one")
 
 
 @pytest.fixture(autouse=True)
@@ -62,20 +62,19 @@ def test_nothing_restored_is_not_success(capfd: pytest.CaptureFixture[str]) -> N
     assert run("denoise in -o other --sigma 9 --on-exists skip") == 0  # done already
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full disk")
+@full_disk
 def test_a_report_that_breaks_ends_no_photo(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(f"{DENOISE} --report /dev/full") == 1
     assert sorted(tree("out")) == ["a.png", "b.png"]
     assert "the report ended early" in capfd.readouterr().err
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full disk")
+@full_disk
 def test_a_benchmark_s_report_that_breaks_is_told(capfd: pytest.CaptureFixture[str]) -> None:
     assert run("benchmark fade in --json /dev/full --quiet") == 1
     assert "/dev/full: cannot be written (No space" in capfd.readouterr().err
 
 
-@pytest.mark.skipif(os.name != "posix", reason="the shell's redirections")
 def test_nobody_listening_ends_no_photo() -> None:
     command = f"{sys.executable} -m restorekit {DENOISE} >&-"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
