@@ -11,8 +11,7 @@ from torch import Tensor
 from . import plugins
 from .engine.declared import layers
 from .engine.denoiser import Denoiser, Prediction, WrongAnswer, answered
-from .engine.noise import Noise
-from .engine.sampler import Previous, Step
+from .engine.sampler import Step
 from .engine.wrappers import Wrapper
 from .errors import RestorekitError
 
@@ -64,15 +63,8 @@ def denoiser_of(posterior: Any, who: str) -> Denoiser:
 def stepping(step: Step, who: str) -> Step:
     """A sampler's step that gives (x_s, prediction), x_s of x_t's shape."""
 
-    def checked(
-        denoiser: Denoiser,
-        x_t: Tensor,
-        t: Tensor,
-        s: Tensor,
-        noise: Noise,
-        previous: Previous | None,
-    ) -> tuple[Tensor, Prediction]:
-        given: Any = step(denoiser, x_t, t, s, noise, previous)
+    def checked(denoiser: Denoiser, x_t: Tensor, *rest: Any) -> tuple[Tensor, Prediction]:
+        given: Any = step(denoiser, x_t, *rest)
         due = f"a pair of x_s, {tuple(x_t.shape)}, and a Prediction"
         with told(who):
             if not (isinstance(given, tuple) and len(given) == 2):

@@ -84,29 +84,22 @@ def test_a_hole_is_looked_for_and_its_mask_cut(capfd: pytest.CaptureFixture[str]
     assert "mask.png: marks nothing" in err and "--at" in err and not Path("no.png").exists()
 
 
-def test_a_mask_of_an_odd_enlargement_fits_in_every_part() -> None:
+@pytest.mark.parametrize(("scale", "side", "larger"), [(2, 48, 96), (1.5, 33, 50)])
+def test_a_chain_cuts_the_mask_of_what_was_enlarged(scale: float, side: int, larger: int) -> None:
     """33 pixels become 50, and yet the whole is enlarged by 1.5."""
     save("in.png", CAT[:80, :112])
-    hole = np.zeros((120, 168), np.uint8)
-    hole[50:70, 70:100] = 255
+    whole = (round(80 * scale), round(112 * scale))
+    hole = np.zeros(whole, np.uint8)
+    hole[round(35 * scale) : round(45 * scale), round(50 * scale) : round(65 * scale)] = 255
     save("mask.png", hole)
-    chain = "superres scale=1.5 sigma=0 steps=1 | inpaint mask=mask.png steps=1"
-    assert run(f"run '{chain}' in.png -o out.png --preview 33 --at 56,40 --quiet") == 0
-    assert halves("out.png")[1].shape == (50, 50, 3)
-
-
-def test_a_chain_cuts_the_mask_of_what_was_enlarged() -> None:
-    save("in.png", CAT[:80, :112])
-    hole = np.zeros((160, 224), np.uint8)
-    hole[70:90, 100:130] = 255
-    save("mask.png", hole)
-    chain = "superres scale=2 sigma=0 steps=1 | inpaint mask=mask.png steps=1"
-    assert run(f"run '{chain}' in.png -o out.png --preview 48 --at 56,40 --quiet") == 0
-    assert run("superres in.png --sigma 0 --steps 1 -o large.png --preview 48 --at 56,40") == 0
+    enlarge = f"superres scale={scale} sigma=0 steps=1"
+    part = f"--preview {side} --at 56,40 --quiet"
+    assert run(f"run '{enlarge} | inpaint mask=mask.png steps=1' in.png -o out.png {part}") == 0
+    assert run(f"run '{enlarge}' in.png -o large.png {part}") == 0
     after, large = halves("out.png")[1], halves("large.png")[1]
-    window = around((56, 40), 48, (80, 112)).scaled((96, 96), (160, 224))
+    window = around((56, 40), side, (80, 112)).scaled((larger, larger), whole)
     same = window.cut(hole) == 0
-    assert window.whole == (160, 224) and 0 < same.sum() < same.size
+    assert 0 < same.sum() < same.size
     assert np.abs(after[same].astype(int) - large[same]).max() <= 1
     assert (after[~same] != large[~same]).any()
 
