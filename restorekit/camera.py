@@ -1,4 +1,4 @@
-"""What sensors, film and files do to a picture: the noise of real photographs, in small parts.
+"""What hands, sensors, film and files do to a picture: faults of real photographs, in small parts.
 
 Pictures are (B, 3, H, W) float32 on [0, 1], gamma-encoded as sRGB; noise may take them beyond.
 Each part adds noise to the picture it was given, and nothing else: the softness that demosaicing
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Normal = Callable[[tuple[int, ...]], Tensor]
+
+INERTIA, MOMENTS = 0.995, 3000  # of a hand's speed from moment to moment, and how many there are
 
 SUBSAMPLINGS = {
     "4:4:4": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
@@ -139,6 +141,39 @@ def grain(x: Tensor, sigma: float, normal: Normal, *, width: float = 0.8) -> Ten
     strength = 0.2 + 0.8 * 4 * tone * (1 - tone)
     field = blurred(normal((len(x), 1, *x.shape[2:])).to(x), width)
     return x + sigma * strength * field
+
+
+def shake(side: int, normal: Normal) -> Tensor:
+    """A kernel such as Levin et al. (2009) recorded: what a hand that shakes makes of a point.
+
+    The hand's speed is a random walk that is slowed down, seen through two axes.
+
+    Args:
+        side: of the kernel, odd, 5 or more; the path is as long or as high as it less 3.
+
+    Returns:
+        (side, side) float64, not negative, with the sum 1.
+    """
+    speed, place, path = (
+        torch.zeros(2, dtype=torch.float64),
+        torch.zeros(2, dtype=torch.float64),
+        [],
+    )
+    for push in normal((MOMENTS, 2)).double():
+        speed = INERTIA * speed + push
+        place = place + speed
+        path.append(place)
+    at = torch.stack(path)
+    low, high = at.min(0).values, at.max(0).values
+    at = (at - (low + high) / 2) * (side - 3) / (high - low).max() + side // 2
+    kernel = torch.zeros(side, side, dtype=torch.float64)
+    corner, share = at.floor().long(), at - at.floor()
+    for down in (0, 1):
+        for across in (0, 1):
+            weight = (share[:, 0] - 1 + down).abs() * (share[:, 1] - 1 + across).abs()
+            where = corner[:, 0] + down, corner[:, 1] + across
+            kernel.index_put_(where, weight, accumulate=True)
+    return kernel / kernel.sum()
 
 
 def resized(x: Tensor, factor: float) -> Tensor:

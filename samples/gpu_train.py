@@ -29,23 +29,23 @@ class Job(NamedTuple):
     Attributes:
         preset, changes: its settings.
         share: of the minutes.
-        init: the shipped prior that it begins with; its own by default.
     """
 
     preset: str
     share: float
     changes: dict[str, Any]
-    init: str = ""
 
 
 GPU = {"compile": True, "batch": 64, "warmup": 100}
 FEW_FAULTS = {"real": 0.03, "less": 0.16, "faded": 0.08}
-UNFOLDED = {"network.mapped": True, "holes": 0.42, "unfold": 0.75, **FEW_FAULTS}
+UNFOLDED = {"network.mapped": True, "holes": 0.42, "unfold": 0.75, "objective": "even_v"}
+PHOTOGRAPHED = {"real": 0.92, "less": 0.5, "faded": 0.12}
 JOBS = {
-    "photo-few": Job("photo-b", 0.4, {"rate": 1.5e-3, **UNFOLDED}, init="photo"),
-    "photo": Job("photo-b", 0.25, {"rate": 1e-3, **FEW_FAULTS}),
+    "photo-few": Job("photo-b", 0.35, {"rate": 1.5e-3, **UNFOLDED, **FEW_FAULTS}),
+    "photo-real": Job("photo-b", 0.2, {"rate": 1.2e-3, **PHOTOGRAPHED}),
+    "photo": Job("photo-b", 0.15, {"rate": 1e-3, **FEW_FAULTS}),
     "photo-fast": Job("photo-s", 0.1, {"rate": 1e-3, **FEW_FAULTS}),
-    "scene64": Job("scene64", 0.25, {"rate": 1e-3, "batch": 128}),
+    "scene64": Job("scene64", 0.2, {"rate": 1e-3, "batch": 128}),
 }
 TINY = {"compile": False, "batch": 4, "crop": 32}  # for a dry run
 
@@ -82,7 +82,7 @@ def main() -> None:
                 arguments.scenes if job.preset == "scene64" else arguments.photos,
                 run.folder,
                 device=device,
-                init=shipped()[job.init or name],
+                init=shipped()[name],
                 cache=arguments.runs / "cache",
                 minutes=None if arguments.dry_run else minutes,
                 pause=left,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LEAST = 1 / 255  # of the noise: rounding, and what a kernel is never known better than
+LACK = 0.3  # deviation of what a blur took, on [-1, 1], that the first guess assumes
 
 
 class Deblur(Task):
@@ -97,12 +98,12 @@ class Deblur(Task):
 
         seen = F.pad(photo.new_ones(1, 1, height, width), around)
         operator = Compose(Mask(seen), Blur(size, kernel))
+        y, level = F.pad(photo, around), sigma_to_engine(max(sigma, LEAST))
+        blurred = F.pad(photo, around, mode="replicate")
         return Problem(
-            Observation(
-                F.pad(photo, around), Degradation(operator, sigma_to_engine(max(sigma, LEAST)))
-            ),
+            Observation(y, Degradation(operator, level)),
             size=(height, width),
-            guess=F.pad(photo, around, mode="replicate"),
+            guess=operator.project(blurred, y, (level / LACK) ** 2),
             finish=cropped,
             notes=notes,
         )

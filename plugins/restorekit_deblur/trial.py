@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 ASSUMED = 2.55 / 255  # the noise that is added where it is to be estimated
 SHAKES = (19, 17, 15, 27, 21, 23, 25, 23)  # pixels a side, each
 BALANCE = 3e-4  # of Wiener's filter, for noise of 1 of 255
-INERTIA, MOMENTS = 0.995, 3000  # of a hand's speed from moment to moment, and how many there are
 OPTIONS = (
     click.Option(
         ["--shake"],
@@ -31,36 +30,11 @@ OPTIONS = (
 
 
 def shaken(number: int) -> Tensor:
-    """One of eight kernels such as Levin et al. (2009) recorded: the path of a hand.
-
-    Its speed is a random walk that is slowed down, seen through two axes.
-    """
-    import torch
-
+    """One of eight kernels of a hand that shakes."""
+    from restorekit import camera
     from restorekit.engine.noise import Noise
 
-    side = SHAKES[number - 1]
-    pushes = Noise(number, "shake").normal((MOMENTS, 2)).double()
-    speed, place, path = (
-        torch.zeros(2, dtype=torch.float64),
-        torch.zeros(2, dtype=torch.float64),
-        [],
-    )
-    for push in pushes:
-        speed = INERTIA * speed + push
-        place = place + speed
-        path.append(place)
-    at = torch.stack(path)
-    low, high = at.min(0).values, at.max(0).values
-    at = (at - (low + high) / 2) * (side - 3) / (high - low).max() + side // 2
-    kernel = torch.zeros(side, side, dtype=torch.float64)
-    corner, share = at.floor().long(), at - at.floor()
-    for down in (0, 1):
-        for across in (0, 1):
-            weight = (share[:, 0] - 1 + down).abs() * (share[:, 1] - 1 + across).abs()
-            where = corner[:, 0] + down, corner[:, 1] + across
-            kernel.index_put_(where, weight, accumulate=True)
-    return kernels.unit(kernel)
+    return camera.shake(SHAKES[number - 1], Noise(number, "shake").normal)
 
 
 def degrade(
