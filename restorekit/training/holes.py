@@ -65,9 +65,9 @@ def patches(canvas: np.ndarray, rng: np.random.Generator) -> None:
 
 
 KINDS: tuple[tuple[float, Draw], ...] = (
-    (0.30, lost),
-    (0.30, writing),
-    (0.20, scratches),
+    (0.15, lost),
+    (0.35, writing),
+    (0.30, scratches),
     (0.12, strokes),
     (0.08, patches),
 )
