@@ -19,6 +19,7 @@ from ..engine.noise import Noise
 MARGIN = 16  # pixels around a crop that it is photographed with
 COMPRESSED = 0.8  # share of crops that come as JPEGs
 COMPRESSED_ONLY = 0.5  # share of crops whose only fault is the file's
+SMOOTHED = 0.75  # share of the sensors' noise that their camera has smoothed
 SOFT = 0.5  # share of the noisy crops that are as soft as photos at their full size
 
 Part = Callable[[Tensor, np.random.Generator, Noise], Tensor]
@@ -40,13 +41,20 @@ def as_taken(x: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def by_sensor(x: Tensor, rng: np.random.Generator, noise: Noise) -> Tensor:
-    """Shot and read noise as they go together in real sensors (Brooks et al. 2019, eq. 4)."""
+    """Shot and read noise as they go together in real sensors (Brooks et al. 2019, eq. 4).
+
+    Most cameras smooth it before they write a file, its colours the most: then it is correlated,
+    and depends on the tone as well.
+    """
     shot = log_uniform(rng, 1e-4, 0.02)
     read = math.exp((2.18 * math.log(shot) + 1.2 + rng.normal(0, 0.26)) / 2)
     balance = rng.uniform(1.2, 2.4), 1.0, rng.uniform(1.2, 2.4)
-    return camera.sensor(
-        x, shot, read, noise.normal, balance=balance, mosaic=bool(rng.random() < 0.75)
-    )
+    mosaic = bool(rng.random() < 0.75)
+    seen = camera.sensor(x, shot, read, noise.normal, balance=balance, mosaic=mosaic)
+    if rng.random() < SMOOTHED:
+        widths = rng.uniform(0.1, 1.1), log_uniform(rng, 0.9, 3.5)
+        seen = x + camera.softened(seen, *widths) - camera.softened(x, *widths)
+    return seen
 
 
 def by_smoothing(x: Tensor, rng: np.random.Generator, noise: Noise) -> Tensor:
