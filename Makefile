@@ -23,8 +23,8 @@ screenshots: install  ## the pictures in docs/pictures, in Debian's chromium
 	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) playwright
 	$(BIN)/python -m samples.screenshots docs/pictures
 
-test: install  ## the whole suite
-	$(BIN)/python -m pytest
+test: install  ## the whole suite, by two processes, each a file at a time
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 fuzz: install  ## damaged image files for a minute or two
 	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest tests/test_refusals.py -k any_bytes

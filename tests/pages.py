@@ -108,6 +108,7 @@ def serving(folder: Path) -> Iterator[Server]:
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
+        session.queue.start()
         try:
             yield Server(session, port)
         finally:

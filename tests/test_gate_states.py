@@ -62,7 +62,7 @@ def without(key: str) -> dict[str, Any]:
 
 
 WRONG_CHECKPOINTS: dict[str, Callable[[], Any]] = {
-    **{f"no {key}": lambda key=key: without(key) for key in Checkpoint.__required_keys__},
+    **{f"no {key}": lambda key=key: without(key) for key in sorted(Checkpoint.__required_keys__)},
     "a list": lambda: [1, 2],
     "a tensor": lambda: torch.zeros(3),
     "step of text": lambda: checkpoint(step="3"),

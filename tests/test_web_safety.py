@@ -289,6 +289,6 @@ def test_the_command_prints_the_address_and_ends(tmp_path: Path) -> None:
     found = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\?token=([\w-]{32})\n", line)
     assert found, line
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0 and process.stderr is not None
+    assert process.wait(25) == 0 and process.stderr is not None
     assert "Traceback" not in process.stderr.read()
     assert list(scratch.iterdir()) == [] and images.below(tmp_path) == [tmp_path / "a.png"]

@@ -96,6 +96,9 @@ class Queue:
         self.closed = False
         self.started = started
         self.worker = threading.Thread(target=self._work, name="restorekit-web", daemon=True)
+
+    def start(self) -> None:
+        """From now on what is submitted is done."""
         self.worker.start()
 
     def submit(self, job: Job) -> Job:

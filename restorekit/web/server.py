@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import signal
 import socket
@@ -59,11 +58,14 @@ def serve(
             timeout_graceful_shutdown=1,
         )
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that scratch is removed
+        server = uvicorn.Server(config)
+        # An exception amid an import would leave its lock behind, which the worker waits for.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, server.handle_exit)
+        session.queue.start()
         try:
-            with contextlib.suppress(KeyboardInterrupt):
-                ready(f"http://{shown}:{port}/?token={token}")
-                uvicorn.Server(config).run(sockets=[listener])
+            ready(f"http://{shown}:{port}/?token={token}")
+            server.run(sockets=[listener])
         finally:
             session.close()
 
