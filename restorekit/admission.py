@@ -54,6 +54,7 @@ ARGUMENTS = words(
 )
 # Columns of a benchmark that no metric may be called.
 COLUMNS = words("name mean seconds megapixels seconds_per_megapixel hole_psnr")
+BASELINE = "baseline_"  # before the name of a metric: the baseline's
 
 
 def check_requirements(lines: Iterable[str], ours: str) -> None:
@@ -224,7 +225,7 @@ def offers(kind: str, answer: Any) -> dict[str, Any]:
     found = dict(answer)
     for name, thing in found.items():
         check_name(f"a {kind}", name)
-        if kind == "metric" and (name in COLUMNS or name.startswith("baseline_")):
+        if kind == "metric" and (name in COLUMNS or name.startswith(BASELINE)):
             raise RestorekitError(f"metric {name!r} has the name of a column of benchmark's own")
         CHECKS[kind](f"{kind} {name!r}", thing)
         if kind == "prior" and not isinstance(thing, Path) and thing.name != name:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import images, metrics, plugins
+from .admission import BASELINE
 from .engine.noise import Noise
 from .errors import RestorekitError
 from .options import NoiseLevel
@@ -85,14 +86,14 @@ def benchmark(
         row: Report = {
             "name": name,
             **scores,
-            **{f"baseline_{k}": v for k, v in classical.items()},
+            **{BASELINE + k: v for k, v in classical.items()},
             "seconds": result.seconds,
             "megapixels": restored.shape[0] * restored.shape[1] / 1e6,
         }
         if trial.region is not None:
             hole = trial.region(**given)
             row["hole_psnr"] = region_psnr(restored, reference, hole)
-            row["baseline_hole_psnr"] = region_psnr(baseline, reference, hole)
+            row[BASELINE + "hole_psnr"] = region_psnr(baseline, reference, hole)
         pictures = {"degraded": degraded, "baseline": baseline, "restored": restored}
         if gather is not None:
             gather(row, {**pictures, "clean": reference}, file)

@@ -98,8 +98,8 @@ def written(chain: Chain) -> str:
 
 def as_typed(option: click.Option, value: Any) -> str:
     """An option's value as one would type it."""
-    if isinstance(option.type, NoiseLevel) and not isinstance(value, str):
-        value = 255 * value
+    if isinstance(option.type, NoiseLevel):
+        value = option.type.typed(value)
     return f"{value:.10g}" if isinstance(value, float) else str(typed(value))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import plugins
+from ..admission import BASELINE
 from ..errors import RestorekitError
 from ..files import guarded, write_report
 from ..options import FILES, Option, always
@@ -19,8 +20,6 @@ from .pages import html, trials_for
 
 if TYPE_CHECKING:
     from ..metrics import Metric
-
-BASELINE = "baseline_"  # before the name of a metric: the baseline's
 
 
 def starred(row: Mapping[str, float], measures: Mapping[str, Metric]) -> set[str]:

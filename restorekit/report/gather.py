@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__, images, metrics, plugins
+from ..admission import BASELINE
 from ..errors import RestorekitError
 from ..images import Photo
 from ..units import eight_bit
@@ -125,7 +126,7 @@ class Trials:
             photo = Photo(eight_bit(pixels))
             shown[part] = Shown.of(photo, clean if part == "truth" else file)
         scores = {k: v for k, v in row.items() if k not in ("name", "megapixels")}
-        figures = gained(row.get("psnr"), row.get("baseline_psnr")) | scores
+        figures = gained(row.get("psnr"), row.get(BASELINE + "psnr")) | scores
         self.gallery.add(row["name"], shown, figures=figures)
 
 

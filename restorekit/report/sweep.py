@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from .. import files, state
+from ..admission import BASELINE
 from .charts import Chart, Group, drawn
 from .gather import versions
 from .page import Page
@@ -50,7 +51,7 @@ def swept(paths: Sequence[Path]) -> Page:
     if not across and len({*labels}) < len(labels):
         labels = [path.stem for path in paths]
     charts: list[Chart | None] = []
-    for score in (n for n in reports[0].mean if f"baseline_{n}" in reports[0].mean):
+    for score in (n for n in reports[0].mean if BASELINE + n in reports[0].mean):
         if across:
             charts.append(against(across, score, reports, fields, labels))
         names = [f"{across} {each[across]:g}" if across else "" for each in fields]
@@ -77,7 +78,7 @@ def against(
 ) -> Chart | None:
     """A mean score over what was varied, a line for all reports that differ in nothing else."""
     found: dict[str, dict[float, float]] = {}
-    for key, plain in ((score, False), (f"baseline_{score}", True)):
+    for key, plain in ((score, False), (BASELINE + score, True)):
         for report, each, label in zip(reports, fields, labels, strict=True):
             if (value := report.mean.get(key)) is not None:
                 of = "classical baseline" if plain else label
