@@ -145,8 +145,8 @@ class NoiseLevel(click.ParamType):  # type: ignore[type-arg]
         return sigma
 
     def typed(self, value: float | str) -> float | str:
-        """The value as one types it: on 0..255."""
-        return value if isinstance(value, str) else round(255 * value, 6)
+        """The value as one types it: on 0..255, without what multiplying adds to it."""
+        return value if isinstance(value, str) else float(f"{255 * value:.10g}")
 
 
 def noise_option(meaning: str) -> Option:
