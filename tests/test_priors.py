@@ -93,8 +93,8 @@ def test_the_closed_form_comes_through_a_restoration(grey: bool) -> None:
 
 
 def test_a_mean_of_any_picture_comes_through_inpainting() -> None:
-    """What the photo says nothing of is the prior's mean, in its own place."""
-    mean = torch.linspace(-0.5, 0.5, 3 * 24 * 32).reshape(1, 3, 24, 32)
+    """What the photo says nothing of is the prior's mean, in its own row; mirrored it is alike."""
+    mean = torch.linspace(-0.5, 0.5, 3 * 24).reshape(1, 3, 24, 1).expand(-1, -1, -1, 32)
     prior = GaussianPrior(mean, 0.04).prior()
     photo = np.full((24, 32, 3), (0.5, 0.4, 0.6), np.float32)
     hole = np.zeros((24, 32), bool)

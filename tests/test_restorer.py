@@ -227,11 +227,11 @@ def test_what_transparency_hides_does_not_show(task: str) -> None:
     assert 0 < (one[..., 3] == 0).mean() < 1
 
 
-@pytest.mark.parametrize(("sampler", "turned"), [("snore", True), ("hqs", False)])
-def test_only_snore_asks_about_turned_pictures(sampler: str, turned: bool) -> None:
+@pytest.mark.parametrize(("sampler", "turned"), [("snore", True), ("hqs", True), ("ddim", False)])
+def test_what_carries_no_noise_asks_about_turned_pictures(sampler: str, turned: bool) -> None:
     """A tall picture is asked about lying down, and comes back standing."""
     asked: set[tuple[int, int]] = set()
-    restorer = Restorer(plugins.registry().task("superres"), Choices(sampler=sampler, steps=4))
+    restorer = Restorer(plugins.registry().task("superres"), Choices(sampler=sampler, steps=8))
     inner = restorer.solver.evaluated
 
     class Seen(Wrapper):

@@ -26,9 +26,8 @@ class StepTraits:
 
     Attributes:
         noiseless: its state is alpha_t x_0 without noise, to start with as later on.
-        turning: it noises every question anew, and so may ask about another turn of the picture
-            each time (see `symmetry.Turning`). Where no noise hides them, what a network makes of
-            the turned errors of the step before adds up.
+        turning: it may ask about another turn of the picture each time (see `symmetry.Turning`),
+            since it noises every question anew, or means to settle whatever the order.
         evaluations: of the denoiser, for each step; one fewer may do for the last.
     """
 

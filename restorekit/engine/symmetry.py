@@ -78,8 +78,8 @@ class Ensemble(_Moved):
 class Turning(_Moved):
     """Asks about another motion of the picture each time, beginning with the picture as it is.
 
-    Over the steps of a sampler that noises every question anew this takes out what an ensemble
-    takes out, for nothing (Terris et al. 2024, "Equivariant plug-and-play image reconstruction").
+    Over the steps of a sampler this takes out what an ensemble takes out, for nothing (Terris et
+    al. 2024, "Equivariant plug-and-play image reconstruction").
     """
 
     asked = 0  # questions so far
