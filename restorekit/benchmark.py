@@ -19,9 +19,18 @@ from .options import NoiseLevel
 from .parameters import flat
 from .restorer import Restorer
 from .shot import Shot
+from .task import Task, resolve
 from .units import eight_bit
 
 Report = dict[str, Any]
+
+
+def resolved(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
+    """A value for each of a task's options and its trial's; see `resolve`."""
+    everything = Task()
+    everything.name = task.name
+    everything.options = [*task.options, *(task.trial.options if task.trial else ())]
+    return resolve(everything, given)
 
 
 def benchmark(
@@ -41,7 +50,7 @@ def benchmark(
     Args:
         restorer: the task with its choices.
         folder: clean photos.
-        options: the task's and its trial's, resolved.
+        options: the task's and its trial's, as `resolved` gives them.
         measures: metrics by name; None for every installed one but those `on_request`.
         luma, crop_border: how to score; by default as the task's literature does.
         save: a folder for the degraded, baseline and restored pictures.

@@ -17,10 +17,9 @@ import torch
 from matplotlib.figure import Figure
 
 from restorekit import images, metrics, plugins
-from restorekit.benchmark import benchmark
+from restorekit.benchmark import benchmark, resolved
 from restorekit.choices import Choices
 from restorekit.restorer import Restorer
-from restorekit.task import Task, resolve
 
 PRIORS = "photo", "photo-fast", "photo-few"
 STEPS = 1, 2, 3, 4, 8  # of which `photo` asks twice for each
@@ -44,13 +43,10 @@ def measured(trial: Trial, prior: str, steps: int, folder: Path) -> tuple[int, f
     """Evaluations, mean score in dB, and seconds a megapixel; None if it was trained for fewer."""
     _, name, given, score = trial
     task = plugins.registry().task(name)
-    assert task.trial is not None
     restorer = Restorer(task, Choices(prior=prior, steps=steps, precision="bfloat16"))
     if (levels := restorer.how.prior.unfolded) and steps > len(levels):
         return None
-    everything = Task()
-    everything.name, everything.options = name, [*task.options, *task.trial.options]
-    values = resolve(everything, given)
+    values = resolved(task, given)
     chosen = {"psnr": metrics.psnr}
     report = benchmark(restorer, folder, values, measures=chosen)
     mean = report["mean"]

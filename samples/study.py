@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from restorekit import plugins, priors
-from restorekit.benchmark import benchmark
+from restorekit.benchmark import benchmark, resolved
 from restorekit.choices import Choices
 from restorekit.engine.unet import UNet, UNetConfig
 from restorekit.restorer import Restorer
@@ -63,7 +63,8 @@ def psnr_25(weights: Path, clean: Path) -> float:
     """Mean PSNR in dB at sigma 25 on a folder's photos."""
     task = plugins.registry().task("denoise")
     restorer = Restorer(task, Choices(prior=str(weights)))
-    return float(benchmark(restorer, clean, {"sigma": 25 / 255})["mean"]["psnr"])
+    report = benchmark(restorer, clean, resolved(task, {"sigma": 25 / 255}))
+    return float(report["mean"]["psnr"])
 
 
 def main() -> None:

@@ -22,11 +22,11 @@ import torch
 from cost_quality import TRIALS
 
 from restorekit import images, metrics, plugins
-from restorekit.benchmark import benchmark
+from restorekit.benchmark import benchmark, resolved
 from restorekit.choices import Choices
 from restorekit.priors import shipped
 from restorekit.restorer import Restorer
-from restorekit.task import Recipe, Task, resolve
+from restorekit.task import Recipe
 from restorekit.training.presets import PRESETS
 from restorekit.training.settings import Settings
 from restorekit.training.trainer import train
@@ -72,12 +72,9 @@ def scores(prior: str, few: Settings | None, folders: dict[str, Path]) -> Iterat
             recipe = Recipe(method, "hqs", len(levels), levels=levels)
             task = copy.copy(task)
             task.recipes = {"fidelity": recipe}
-        assert task.trial is not None
-        everything = Task()
-        everything.name, everything.options = name, [*task.options, *task.trial.options]
         restorer = Restorer(task, Choices(prior=prior, precision="bfloat16"))
         chosen = {"psnr": metrics.psnr}
-        report = benchmark(restorer, folders[name], resolve(everything, given), measures=chosen)
+        report = benchmark(restorer, folders[name], resolved(task, given), measures=chosen)
         yield report["mean"][score]
 
 

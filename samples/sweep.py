@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from restorekit import plugins
-from restorekit.benchmark import benchmark
+from restorekit.benchmark import benchmark, resolved
 from restorekit.choices import Choices
 from restorekit.engine.declared import of_step
 from restorekit.restorer import Restorer
-from restorekit.task import Task, resolve
+from restorekit.task import Task
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("task")
@@ -56,9 +56,6 @@ def main() -> None:
     """Runs every combination and prints the table."""
     arguments = parser.parse_args()
     task = plugins.registry().task(arguments.task)
-    everything = Task()
-    everything.name = task.name
-    everything.options = [*task.options, *(task.trial.options if task.trial else ())]
     given = dict(pair.split("=", 1) for pair in arguments.set)
     recipe = task.recipes[arguments.mode]
 
@@ -78,7 +75,7 @@ def main() -> None:
     for method, sampler, grid, weight in itertools.product(
         axis("method"), axis("sampler"), axis("grid"), weights
     ):
-        options = resolve(everything, given | ({weigh: weight} if weigh else {}))
+        options = resolved(task, given | ({weigh: weight} if weigh else {}))
         cells = [method, sampler, grid, *([weight] if weigh else [])]
         for nfe in arguments.nfe:
             steps = nfe // of_step(plugins.registry().find("sampler", sampler)).evaluations
