@@ -39,7 +39,7 @@ class Job(NamedTuple):
 GPU = {"compile": True, "batch": 64, "warmup": 100}
 FEW_FAULTS = {"real": 0.03, "less": 0.16, "faded": 0.08}
 UNFOLDED = {"network.mapped": True, "holes": 0.42, "unfold": 0.75, "objective": "even_v"}
-PHOTOGRAPHED = {"real": 0.92, "less": 0.5, "faded": 0.12}
+PHOTOGRAPHED = {"real": 0.92, "less": 0.5, "faded": 0.12, "objective": "even_v"}
 JOBS = {
     "photo-few": Job("photo-b", 0.35, {"rate": 1.5e-3, **UNFOLDED, **FEW_FAULTS}),
     "photo-real": Job("photo-b", 0.2, {"rate": 1.2e-3, **PHOTOGRAPHED}),
