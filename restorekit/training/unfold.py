@@ -107,6 +107,7 @@ def unfolded(
         clean, start = x_0[free], settings.unfold_levels[0]
         degrade = blurred if draw() < BLURRED else reduced
         operator, sigma, guessed = degrade(x_0.shape[-1], start, draw, noise)
+        operator = operator.to(x_0.device)
         y = operator(clean).add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)  # 8 bits
         eps_y = noise.normal((settings.batch, *y.shape[1:]))[mine]  # whichever process has them
         y = y + sigma * eps_y.to(y)[free]

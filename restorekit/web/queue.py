@@ -135,7 +135,8 @@ class Queue:
             for job in self.jobs.values():
                 self._cancel(job)
             self.changed.notify_all()
-        self.worker.join(timeout=30)
+        if self.worker.is_alive():
+            self.worker.join(timeout=30)
         for job in self.jobs.values():
             job.forgotten()
 
