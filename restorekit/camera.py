@@ -154,16 +154,11 @@ def shake(side: int, normal: Normal) -> Tensor:
     Returns:
         (side, side) float64, not negative, with the sum 1.
     """
-    speed, place, path = (
-        torch.zeros(2, dtype=torch.float64),
-        torch.zeros(2, dtype=torch.float64),
-        [],
-    )
-    for push in normal((MOMENTS, 2)).double():
-        speed = INERTIA * speed + push
-        place = place + speed
-        path.append(place)
-    at = torch.stack(path)
+    speeds, speed = [], [0.0, 0.0]
+    for push in normal((MOMENTS, 2)).tolist():
+        speed = [INERTIA * s + p for s, p in zip(speed, push, strict=True)]
+        speeds.append(speed)
+    at = torch.tensor(speeds, dtype=torch.float64).cumsum(0)
     low, high = at.min(0).values, at.max(0).values
     at = (at - (low + high) / 2) * (side - 3) / (high - low).max() + side // 2
     kernel = torch.zeros(side, side, dtype=torch.float64)

@@ -190,7 +190,8 @@ class Solver:
 
         if self.ensemble:
             return Ensemble(prior, self.motions, moved)
-        if of_step(self.step).turning:
+        traits = of_step(self.step)
+        if traits.turning and (self.prior.bound or not traits.exposed):
             return Turning(prior, self.motions, moved)
         return moved(Motion())
 

@@ -33,7 +33,7 @@ from restorekit.training.trainer import train
 
 FAULTS = {"less": 0.16, "faded": 0.06, "rate": 1.2e-3, "warmup": 20, "crop": 96, "ema": 0.99}
 WAYS: dict[str, dict[str, Any]] = {
-    "plain noise": {},
+    "plain noise": {"objective": "even_v"},
     "unfolded": {"unfold": 0.75, "objective": "even_v"},
     "mapped": {"holes": 0.6, "objective": "even_v"},
     "mapped and unfolded": {"holes": 0.42, "unfold": 0.75, "objective": "even_v"},

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from restorekit import camera
 from restorekit.engine.noise import Noise
 from restorekit.errors import RestorekitError
+from restorekit.training import photographed
 
 
 def added(x: torch.Tensor, noisy: torch.Tensor) -> torch.Tensor:
@@ -38,6 +40,25 @@ def test_a_mosaic_correlates_and_changes_no_clean_picture() -> None:
     assert neighbours(added(x, noisy)) > 0.2
     textured = torch.rand(1, 3, 63, 65, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(camera.sensor(textured, 0.0, 0.0, Noise(0).normal), textured)
+
+
+def test_a_camera_smooths_its_noise_and_colours_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a middle grey; and it makes the picture no lighter or darker."""
+    from kornia.color import rgb_to_ycbcr
+
+    x = torch.full((1, 3, 256, 256), 0.5)
+    found = []
+    for share in (0.0, 1.0):
+        monkeypatch.setattr(photographed, "SMOOTHED", share)
+        seen = [photographed.by_sensor(x, np.random.default_rng(n), Noise(n)) for n in range(3)]
+        noise = [rgb_to_ycbcr(s.clamp(0, 1))[..., 8:-8, 8:-8] for s in seen]
+        luma, blue = (
+            np.mean([neighbours(n[:, [c]] - n[:, [c]].mean()) for n in noise]) for c in (0, 1)
+        )
+        found.append((luma, blue))
+        assert all(abs(float(s.mean()) - 0.5) < 0.1 * float(s.std()) + 0.01 for s in seen)
+    (plain_luma, plain_blue), (luma, blue) = found
+    assert luma > plain_luma + 0.1 and blue > plain_blue + 0.1 and blue > luma
 
 
 def test_coloured_noise_and_grain() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 
@@ -65,6 +67,35 @@ def test_time_travel_diffuses_forward_without_evaluating() -> None:
     watched = Watched(PRIOR.mean, 0.25)
     sample(watched, torch.randn(1, 3, 4, 4), times, step=STEPS["ddpm"], noise=Noise(0))
     assert calls == [1.0, 0.75, 1.0, 0.75, 0.5, 0.5, 0.25]
+
+
+@pytest.mark.parametrize("name", ["hqs", "snore"])
+@pytest.mark.parametrize("momentum", [0.0, 0.3])
+def test_a_share_of_each_change_is_carried_on(name: str, momentum: float) -> None:
+    """x_s = alpha_s (x_0 + m (x_0 - x_0 before)), but for the first step and after time travel."""
+    schedule, asked = linear(), []
+    told = {1.0: 0.2, 0.75: 0.6, 0.5: -0.4}
+
+    class Telling(GaussianPrior):
+        def __call__(self, x_t: torch.Tensor, t: torch.Tensor) -> Prediction:
+            asked.append(x_t)
+            return Prediction(torch.full_like(x_t, told[float(t)]))
+
+    class Silent(Noise):
+        def like(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.zeros_like(x)
+
+    step = functools.partial(STEPS[name], momentum=momentum)
+    prior = Telling(PRIOR.mean, 0.25)
+    start, times = torch.ones(1, 3, 4, 4), [1.0, 0.75, 0.5, 0.75, 0.5, 0.25]
+    given = sample(prior, start, times, step=step, noise=Silent(0))
+    alpha = {t: float(schedule(torch.tensor(t))[0]) for t in times}
+    carried = 0.6 + momentum * (0.6 - 0.2)
+    expected = 1.0, alpha[0.75] * 0.2, alpha[0.75] * carried, alpha[0.5] * 0.6
+    states = asked[:: 2 if name == "snore" else 1]
+    for state, value in zip(states, expected, strict=True):
+        torch.testing.assert_close(state, torch.full_like(state, value), rtol=1e-4, atol=1e-6)
+    assert (given == told[0.5]).all(), "the answer is no further than the last prediction"
 
 
 def test_progress_counts_and_cancels() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 MARKUP = "<img src=x onerror=alert(1)>.png"
 LARGE = (4000, 6000)
 PATIENCE = 60_000  # milliseconds, on a machine that does much else
+
+UNASKED = itertools.count()
 
 Opens = Callable[[str], "Page"]
 
@@ -121,11 +124,12 @@ def told(page: Page, start: str) -> str:
 
 def sent(page: Page) -> list[dict[str, Any]]:
     """The strokes that the page would send to have the photo restored; nobody works on it."""
-    unasked = json.dumps({"id": "unasked", "state": "cancelled"})
+    failure = f"unasked {next(UNASKED)}"  # none is taken for the one before
+    unasked = json.dumps({"id": "unasked", "state": "failed", "failure": failure})
     page.route("**/api/jobs", lambda route: route.fulfill(body=unasked), times=1)
     with page.expect_request("**/api/jobs") as request:
         page.click("#restore")
-    told(page, "Cancelled")
+    told(page, failure)
     strokes: list[dict[str, Any]] = request.value.post_data_json["steps"][0]["values"]["mask"][
         "strokes"
     ]

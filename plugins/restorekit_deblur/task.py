@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LEAST = 1 / 255  # of the noise: rounding, and what a kernel is never known better than
-LACK = 0.3  # deviation of what a blur took, on [-1, 1], that the first guess assumes
 
 
 class Deblur(Task):
@@ -98,12 +97,12 @@ class Deblur(Task):
 
         seen = F.pad(photo.new_ones(1, 1, height, width), around)
         operator = Compose(Mask(seen), Blur(size, kernel))
-        y, level = F.pad(photo, around), sigma_to_engine(max(sigma, LEAST))
-        blurred = F.pad(photo, around, mode="replicate")
         return Problem(
-            Observation(y, Degradation(operator, level)),
+            Observation(
+                F.pad(photo, around), Degradation(operator, sigma_to_engine(max(sigma, LEAST)))
+            ),
             size=(height, width),
-            guess=operator.project(blurred, y, (level / LACK) ** 2),
+            guess=F.pad(photo, around, mode="replicate"),
             finish=cropped,
             notes=notes,
         )

@@ -26,13 +26,15 @@ class StepTraits:
 
     Attributes:
         noiseless: its state is alpha_t x_0 without noise, to start with as later on.
-        turning: it may ask about another turn of the picture each time (see `symmetry.Turning`),
-            since it noises every question anew, or means to settle whatever the order.
+        turning: it may ask about another turn of the picture each time (see `symmetry.Turning`).
+        exposed: it asks about pictures with less noise than it tells. What a network that does not
+            take its level for a bound makes of their turned errors adds up, so such are not turned.
         evaluations: of the denoiser, for each step; one fewer may do for the last.
     """
 
     noiseless: bool = False
     turning: bool = False
+    exposed: bool = False
     evaluations: int = 1
 
 

@@ -219,7 +219,7 @@ def heun(
     return alpha_s * moved, p
 
 
-@marked(StepTraits(noiseless=True, turning=True))
+@marked(StepTraits(noiseless=True, turning=True, exposed=True))
 def hqs(
     denoiser: Denoiser,
     x_t: Tensor,

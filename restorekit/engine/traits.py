@@ -29,6 +29,7 @@ class Traits:
         window: side of the pictures that it was trained on, pixels.
         heard: the least and the largest noise-to-signal ratio that it was trained at.
         turned: whether it was trained on pictures in quarter turns too, besides mirrored ones.
+            Mirrored ones are taken to be as likely whatever this says.
         bound: whether it takes the level that it is told for an upper bound: there may be less
             noise, or none. Else it is asked about a photo's own noise with some more added.
         mapped: whether it takes a time for every pixel.

@@ -10,6 +10,7 @@ training takes the memory of one evaluation.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -22,7 +23,7 @@ from ..engine.conditioning import Degradation, Method, Observation, diffpir, map
 from ..engine.denoiser import NetworkDenoiser
 from ..engine.noise import Noise
 from ..engine.operators import LinearOperator, Mask, Resample
-from ..engine.sampler import STEPS, sample
+from ..engine.sampler import Previous, hqs
 from . import draws
 from .settings import Settings
 
@@ -78,16 +79,12 @@ def unfolded(
         some: Tensor, guess: Tensor, stage: float, method: Method, seen: Observation
     ) -> None:
         done = int(stage * len(times))
-        state = guess
-        if done:
-            first = float(schedule(times[0])[0])
-            state = sample(
-                method(denoiser, seen),
-                first * guess,
-                times[: done + 1],
-                step=STEPS["hqs"],
-                noise=noise,
-            )
+        posterior, previous = method(denoiser, seen), None
+        x = float(schedule(times[0])[0]) * guess
+        for now, then in itertools.pairwise(times[: done + 1]):
+            x, prediction = hqs(posterior, x, now, then, noise, previous)
+            previous = Previous(now, prediction)
+        state = x / float(schedule(times[done])[0])  # which goes ahead of the last prediction
         eps[some] = (state - x_0[some]) / float(schedule.noise_to_signal(times[done]))
         some = some.to(t.device)
         t[some] = torch.where(t[some] > 0, times[done], t[some])  # what is known stays so
@@ -106,7 +103,8 @@ def unfolded(
     if free.any():
         clean, start = x_0[free], settings.unfold_levels[0]
         degrade = blurred if draw() < BLURRED else reduced
-        operator, sigma, guessed = degrade(x_0.shape[-1], start, draw, noise)
+        # Of the step's number alone, so that every process has the same.
+        operator, sigma, guessed = degrade(x_0.shape[-1], start, draw, noise.branch("kernel"))
         operator = operator.to(x_0.device)
         y = operator(clean).add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)  # 8 bits
         eps_y = noise.normal((settings.batch, *y.shape[1:]))[mine]  # whichever process has them

@@ -60,13 +60,15 @@ def serve(
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
         server = uvicorn.Server(config)
         # An exception amid an import would leave its lock behind, which the worker waits for.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, server.handle_exit)
-        session.queue.start()
+        ended = signal.SIGINT, signal.SIGTERM
+        before = {number: signal.signal(number, server.handle_exit) for number in ended}
         try:
+            session.queue.start()
             ready(f"http://{shown}:{port}/?token={token}")
             server.run(sockets=[listener])
         finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)  # who asks again does not wait for the worker
             session.close()
 
 

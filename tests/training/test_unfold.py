@@ -11,8 +11,11 @@ from torch import Tensor
 
 from restorekit import priors
 from restorekit.engine.blur import Blur
-from restorekit.engine.denoiser import NetworkDenoiser
+from restorekit.engine.conditioning import Observation, diffpir
+from restorekit.engine.denoiser import NetworkDenoiser, Prediction
+from restorekit.engine.noise import Noise
 from restorekit.engine.operators import LinearOperator, Resample
+from restorekit.engine.sampler import STEPS, sample
 from restorekit.engine.schedule import linear
 from restorekit.engine.unet import UNetConfig
 from restorekit.errors import RestorekitError
@@ -88,6 +91,41 @@ def test_states_agree_with_what_was_seen(
         torch.testing.assert_close(state[2, :, ~holes[2, 0]], x_0[2, :, ~holes[2, 0]])
         stages.add(round(float(told[0]), 3))
     assert len(stages) == len(LEVELS), "every step has its turn"
+
+
+def test_a_state_is_what_the_network_is_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the same steps as a restoration takes, whatever they carry on."""
+    monkeypatch.setattr(unfold, "BLURRED", 0.0)
+    seen: list[Observation] = []
+    monkeypatch.setattr(unfold, "diffpir", lambda p, s: seen.append(s) or diffpir(p, s))
+    denoiser = NetworkDenoiser(random_network(SETTINGS.network), linear(), mapped=True)
+    times = denoiser.schedule.time_for(torch.tensor(LEVELS, dtype=torch.float64))
+    times = torch.cat([times, torch.zeros(1)])
+    stages = set()
+    for step in range(8):
+        x_0, t, eps, _ = restored(step)
+        observed = seen.pop()
+        y, side = observed.y, x_0.shape[-1]
+        guess = Resample((y.shape[2], y.shape[3]), (side, side))(y)
+        asked: list[Tensor] = []
+
+        class Noting:
+            schedule = denoiser.schedule
+            variance = denoiser.variance
+
+            def __call__(self, x_t: Tensor, t: Tensor, asked: list[Tensor] = asked) -> Prediction:
+                asked.append(x_t)
+                return denoiser(x_t, t)
+
+        first = denoiser.schedule(times[0])[0].to(guess) * guess
+        sample(diffpir(Noting(), observed), first, times, step=STEPS["hqs"], noise=Noise(0))
+        ratio = denoiser.schedule.noise_to_signal(t)[:2]
+        stage = min(range(4), key=lambda n: abs(LEVELS[n] - float(ratio.max())))
+        alpha = denoiser.schedule(times[stage])[0]
+        state = x_0[:2] + ratio.flatten(1).amax(1)[:, None, None, None] * eps[:2]
+        torch.testing.assert_close(asked[stage], alpha.to(state) * state, atol=1e-5, rtol=0)
+        stages.add(stage)
+    assert stages > {2, 3}, "those that momentum bears on"
 
 
 def test_unfolded_training_runs_and_its_settings_are_checked(photos: Path, tmp_path: Path) -> None:
