@@ -68,6 +68,13 @@ def poisson(x: Tensor, sigma: float, normal: Normal) -> Tensor:
     return camera.sensor(x, 2 * sigma**2, sigma / 8, normal, mosaic=False)
 
 
+def one_side(x: Tensor, sigma: float, normal: Normal) -> Tensor:
+    """White noise on the right, and a fifth of it on the left."""
+    noise = sigma * normal(tuple(x.shape)).to(x)
+    noise[..., : x.shape[3] // 2] /= 5
+    return x + noise
+
+
 def compressed(quality: int) -> Fault:
     """White noise, and then a JPEG with halved chroma."""
 
@@ -86,6 +93,7 @@ FAULTS: dict[str, Fault] = {
     "demosaiced": demosaiced,
     "Poisson-Gaussian": poisson,
     "grain": camera.grain,
+    "white on one side": one_side,
     **{f"white, JPEG {quality} 4:2:0": compressed(quality) for quality in (95, 75, 50)},
 }
 CORRELATED = [name for name in FAULTS if not name.startswith("white")]
@@ -101,6 +109,7 @@ def full() -> Sequence[Case]:
     for pictures in (*DARK, *MADE):
         rows += [Case(pictures, "white", 0, 15), Case(pictures, "white", 5, 15)]
     rows += [Case(dark, "demosaiced", 8, times=2.0) for dark in DARK]
+    rows += [Case(PHOTOS, "white on one side", sigma, sigma) for sigma in (15, 25)]
     for one in (False, True):
         rows += [
             Case(GREY, "white, all channels alike", there, 15, one_channel=one)

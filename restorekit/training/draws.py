@@ -12,6 +12,7 @@ from .settings import Settings
 
 USES = TIMES, NOISE, COLOURS, SHARES, TOLD, UNFOLDED = range(6)  # of random numbers
 NONE = 0.2  # share of the crops with less noise than told that have none
+ONE_SIDE = 0.4  # share of them that have it on one side of a line, and all of it on the other
 GUESS = 0.5  # noise-to-signal ratio told of a hole with a first guess in it: above what it errs
 LEAST_TOLD = 2 / 255  # noise-to-signal ratio told of photographed crops: one step of 8 bits
 
@@ -43,15 +44,26 @@ def noise(settings: Settings, like: Tensor, step: int) -> Tensor:
     source = torch.Generator(like.device).manual_seed(seed_of(settings, step, NOISE))
     shape = settings.batch, *like.shape[1:]
     eps = torch.randn(shape, generator=source, device=like.device)
-    return eps.mul_(over(shares(settings, step), eps))
+    return eps.mul_(shares(settings, step, like.shape[-1]).to(eps))
 
 
-def shares(settings: Settings, step: int) -> Tensor:
-    """How much of the noise that it is told each crop has, (batch,): 1, or less, or none."""
+def shares(settings: Settings, step: int, side: int) -> Tensor:
+    """How much of the noise that it is told each pixel has, (batch, 1, side, side).
+
+    All of it; or less, or none; or so on one side of a line, sharp or soft, and all on the other:
+    a network that has seen only even noise takes the stronger part for detail.
+    """
     source = torch.Generator().manual_seed(seed_of(settings, step, SHARES))
-    chosen, none, share = torch.rand(3, settings.batch, generator=source)
+    chosen, none, share, parted, angle, x, y, soft = torch.rand(
+        8, settings.batch, 1, 1, 1, generator=source
+    )
     share = torch.where(none < NONE, 0.0, share)
-    return torch.where(chosen < settings.less, share, 1.0)
+    angle, width = 2 * math.pi * angle, side**soft  # of the line, and in pixels across it
+    along = torch.arange(side) + 0.5
+    distance = (along - side * x) * angle.cos() + (along[:, None] - side * y) * angle.sin()
+    full = (distance / width + 0.5).clamp(0, 1)
+    share = torch.where(parted < ONE_SIDE, torch.lerp(share, torch.ones(()), full), share)
+    return torch.where(chosen < settings.less, share, 1.0).expand(-1, 1, side, side)
 
 
 def told(settings: Settings, step: int) -> Tensor:

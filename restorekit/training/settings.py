@@ -78,7 +78,8 @@ class Settings:
             network itself up to one of its steps; where there is any, torn crops are too.
         unfold_levels: the noise-to-signal ratio that it is told before each step; these fall.
         less: share of the other crops that have less noise than they are told, a fifth of them
-            none. Where there are any, what the prior is told is an upper bound.
+            none, and some only in a part of them. Where there are any, what the prior is told is
+            an upper bound.
         rotate: quarter turns besides the flips.
         jitter, shuffle: see `augment.augmented`.
         held_out: share of files kept for validation.
