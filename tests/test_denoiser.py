@@ -6,10 +6,14 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from restorekit.engine import losses
 from restorekit.engine.denoiser import PARAMETRISATIONS, NetworkDenoiser, Prediction
 from restorekit.engine.noise import Noise
+from restorekit.engine.pruning import windows
+from restorekit.engine.regions import Box
 from restorekit.engine.sampler import STEPS, sample
 from restorekit.engine.schedule import linear, over
 from restorekit.engine.unet import UNet, UNetConfig
@@ -32,6 +36,35 @@ def test_declared_halo_covers_what_an_output_sees(name: str) -> None:
     seen = (x.grad.abs().sum((0, 1, 2)) > 0).nonzero().flatten()
     reach = max(first - int(seen[0]), int(seen[-1]) - (first + m - 1))
     assert halo - 2 * m <= reach <= halo
+
+
+@pytest.mark.parametrize("name", list(LOCAL))
+@given(st.data())
+@settings(max_examples=25, deadline=None)
+def test_what_is_asked_inside_a_box_is_right_there(name: str, data: st.DataObject) -> None:
+    config = LOCAL[name]
+    height, width = data.draw(st.integers(1, 150)), data.draw(st.integers(1, 150))
+    top, left = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
+    bottom, right = data.draw(st.integers(top + 1, height)), data.draw(st.integers(left + 1, width))
+    box = Box(top, bottom, left, right)
+    network, noise = random_network(config), torch.zeros(1, dtype=torch.float64)
+    x = Noise(1).normal((2, 3, height, width)).double()
+    with torch.inference_mode():
+        whole, part = network(x, noise), network(x, noise, box)
+    assert part.shape == whole.shape
+    torch.testing.assert_close(part[box.slices], whole[box.slices])
+
+
+def test_a_small_box_costs_less_the_nearer_the_answer() -> None:
+    config = UNetConfig(widths=(32, 64, 128, 256))
+    whole, inner = Box(0, 320, 0, 320), Box(96, 224, 96, 224)
+    asked = windows(config, whole, inner)
+    areas = [box.area * 4**level for level, box in enumerate(asked.down)]
+    areas += [box.area * 4**level for level, box in reversed(list(enumerate(asked.up)))]
+    assert areas == sorted(areas, reverse=True) and areas[-1] < 1.2 * inner.area
+    assert sum(areas) < 0.65 * len(areas) * whole.area
+    everywhere = windows(config, whole, None)
+    assert [box.area * 4**level for level, box in enumerate(everywhere.down)] == [whole.area] * 4
 
 
 def test_global_layers_declare_no_halo() -> None:

@@ -56,9 +56,9 @@ def test_rectangles_hold_what_is_needed(data: st.DataObject) -> None:
 def test_far_apart_costs_what_each_costs_and_near_is_one() -> None:
     needed = torch.zeros(1000, 1000, dtype=torch.bool)
     needed[40, 40] = needed[900, 930] = True
-    assert regions(needed, 96, 8) == [Box(32, 64, 32, 64), Box(896, 928, 928, 960)]
+    assert regions(needed, 96, 8) == [Box(32, 48, 32, 48), Box(896, 912, 928, 944)]
     needed[900, 930], needed[70, 40] = False, True
-    assert regions(needed, 96, 8) == [Box(32, 96, 32, 64)]
+    assert regions(needed, 96, 8) == [Box(32, 80, 32, 48)]
     assert regions(torch.zeros(90, 90, dtype=torch.bool), 96, 8) == []
 
 

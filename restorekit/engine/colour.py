@@ -43,6 +43,8 @@ def coloured_state(grey: Tensor, level: float | Tensor, noise: Noise) -> Tensor:
 class EachChannel(Wrapper):
     """Asks a denoiser of one channel about every channel of a picture, as if they were pictures."""
 
+    pointwise = True
+
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
         answers = [self.denoiser(x, t) for x in x_t.split(1, dim=1)]
         fractions = [a.variance_fraction for a in answers if a.variance_fraction is not None]

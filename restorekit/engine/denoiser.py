@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from .regions import Box
 from .schedule import Schedule, over
 
 
@@ -121,6 +122,11 @@ class NetworkDenoiser(nn.Module):
         bound: whether it was trained to take the level that it is told for an upper bound: there
             may be less noise, or none.
         mapped: whether the network takes a time for every pixel.
+
+    Attributes:
+        inner: of the pictures, where an answer is asked for; elsewhere it may be anything. None:
+            everywhere. See `wrappers.inside`.
+        prunes: whether the network saves what `inner` leaves out.
     """
 
     def __init__(
@@ -149,6 +155,8 @@ class NetworkDenoiser(nn.Module):
         self.halo, self.multiple, self.channels = halo, multiple, channels
         self.bytes_per_pixel, self.window = bytes_per_pixel, window
         self.heard, self.turned, self.bound, self.mapped = heard, turned, bound, mapped
+        self.inner: Box | None = None
+        self.prunes: bool = getattr(network, "prunes", False)
 
     def forward(self, x_t: Tensor, t: Tensor) -> Prediction:
         per_pixel = t.ndim == 4
@@ -172,7 +180,8 @@ class NetworkDenoiser(nn.Module):
             seen = torch.cat([seen, lacks], dim=1)
         reduced = self.precision != torch.float32
         with torch.autocast(x_t.device.type, self.precision, enabled=reduced):
-            out = self.network(seen, log_noise).to(x_t.dtype)
+            where = () if self.inner is None else (self.inner,)
+            out = self.network(seen, log_noise, *where).to(x_t.dtype)
         fraction = None
         if out.shape[1] == 2 * x_t.shape[1]:
             out, fraction = out.chunk(2, dim=1)

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CELL = 32  # pixels a side, at least, that are needed or not as one
-MOST = 256  # rectangles to begin with; cells get larger until there are no more
+CELL = 16  # pixels a side, at least, that are needed or not as one
+MOST = 512  # rectangles to begin with; cells get larger until there are no more
 
 
 @dataclass(frozen=True, order=True)
@@ -49,6 +49,13 @@ class Box:
         top, left = max(self.top - by, whole.top), max(self.left - by, whole.left)
         bottom, right = min(self.bottom + by, whole.bottom), min(self.right + by, whole.right)
         return Box(top, bottom, left, right)
+
+    def scaled(self, factor: int, divisor: int = 1) -> Box:
+        """On a grid so many times as fine, the pixels that hold any of it."""
+        top, left = self.top * factor // divisor, self.left * factor // divisor
+        return Box(
+            top, -(-self.bottom * factor // divisor), left, -(-self.right * factor // divisor)
+        )
 
     def within(self, other: Box) -> Box:
         """Counted from the other's corner."""
@@ -132,17 +139,24 @@ def _merged(boxes: Tensor, halo: int, height: int, width: int) -> Tensor:
         across = (right + halo).clamp(max=width) - (left - halo).clamp(min=0)
         return down * across
 
-    sign = torch.tensor([-1, 1, -1, 1])  # the union's corners: the least, the largest, ...
+    sign = torch.tensor([-1, 1, -1, 1])  # a union's corners: the least, the largest, ...
+
+    def union(a: Tensor, b: Tensor) -> Tensor:
+        return sign * torch.maximum(sign * a, sign * b)
+
+    def saved_by(a: Tensor, b: Tensor) -> Tensor:
+        return cost(a) + cost(b) - cost(union(a, b))
+
+    saved = saved_by(boxes[:, None], boxes[None]).fill_diagonal_(-1)
     while len(boxes) > 1:
-        union = sign * torch.maximum((sign * boxes)[:, None], (sign * boxes)[None])
-        each = cost(boxes)
-        saved = each[:, None] + each[None] - cost(union)
-        saved.fill_diagonal_(-1)
-        best = int(saved.argmax())
-        if saved.flatten()[best] < 0:
+        first, second = divmod(int(saved.argmax()), len(boxes))
+        if saved[first, second] < 0:
             break
-        one = union[best // len(boxes), best % len(boxes)]
+        one = union(boxes[first], boxes[second])
         # Whatever lies in the new one is in it, the two it came of first of all.
         apart = ((sign * boxes) > (sign * one)).any(1)
         boxes = torch.cat([boxes[apart], one[None]])
+        saved = F.pad(saved[apart][:, apart], (0, 1, 0, 1))
+        saved[-1] = saved[:, -1] = saved_by(boxes, one)
+        saved[-1, -1] = -1
     return boxes

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .denoiser import Denoiser, Prediction
 from .regions import Box, regions
-from .wrappers import Wrapper, out_of_memory
+from .wrappers import Wrapper, inside, out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,8 @@ class Tiled(Wrapper):
         done, total = 0, sum(tile.area for tile in tiles)
         for batch in self._batches(tiles, whole):
             seen = [tile.grown(self.halo, whole) for tile in batch]
-            p = self.denoiser(*_parts(x_t, t, [box.slices for box in seen]))
+            asked = inside(self.denoiser, batch[0].within(seen[0]))
+            p = asked(*_parts(x_t, t, [box.slices for box in seen]))
             if p.variance_fraction is not None and self.regions is not None:
                 self.regions = None
                 return self._evaluate(x_t, t)
@@ -102,11 +103,12 @@ class Tiled(Wrapper):
     def _batches(self, tiles: Iterable[Box], whole: Box) -> Iterator[list[Box]]:
         """Small tiles that are alike go through the network together, as much as one large one."""
 
-        def shape(tile: Box) -> tuple[int, int]:
-            return tile.grown(self.halo, whole).shape
+        def shape(tile: Box) -> tuple[tuple[int, int], Box]:
+            seen = tile.grown(self.halo, whole)
+            return seen.shape, tile.within(seen)
 
         most = (self.tile + 2 * self.halo) ** 2
-        for (height, width), alike in groupby(sorted(tiles, key=shape), shape):
+        for ((height, width), _), alike in groupby(sorted(tiles, key=shape), shape):
             together, number = list(alike), max(most // (height * width), 1)
             for first in range(0, len(together), number):
                 yield together[first : first + number]

@@ -66,6 +66,8 @@ class Known(Wrapper, Traits):
             where that is the space of pixels.
     """
 
+    pointwise = True
+
     def __init__(self, denoiser: Denoiser, stated: Traits) -> None:
         super().__init__(denoiser)
         for trait in dataclasses.fields(Traits):

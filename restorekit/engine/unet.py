@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .pruning import Piece, windows
+from .regions import Box
 from .unet_config import UNetConfig, heads_for
 
 
@@ -149,8 +151,11 @@ class UNet(nn.Module):
     Shape:
         x (B, C, H, W) of any size, C + 1 channels where it is told a map; log_noise (B,), or (1,)
         for one level shared by the batch
-        -> (B, C, H, W), or (B, 2 C, H, W) with a learned variance.
+        -> (B, C, H, W), or (B, 2 C, H, W) with a learned variance. Where only the pixels inside a
+        box are asked for, the others may be anything, and no level works on more than it must.
     """
+
+    prunes = True
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
@@ -168,7 +173,7 @@ class UNet(nn.Module):
         self.head = nn.Conv2d(widths[0], outside, 3, padding=1)
         zero(self.head)
 
-    def forward(self, x: Tensor, log_noise: Tensor) -> Tensor:
+    def forward(self, x: Tensor, log_noise: Tensor, inner: Box | None = None) -> Tensor:
         height, width = x.shape[-2:]
         m = self.config.multiple
         x = F.pad(x, (0, -width % m, 0, -height % m), mode="replicate")
@@ -176,16 +181,22 @@ class UNet(nn.Module):
         embedding = self.embed(log_noise)
         if self.config.unshuffle > 1:
             x = F.pixel_unshuffle(x, self.config.unshuffle)
-        h = self.stem(x)
+        whole = Box(0, x.shape[-2], 0, x.shape[-1])
+        asked = windows(self.config, whole, inner)
+        h = Piece(self.stem(x), whole)
         skips = []
-        for stage, shrink in zip(self.down, self.shrink, strict=False):
-            h = stage(h, embedding)
-            skips.append(h)
-            h = shrink(h)
-        h = self.down[-1](h, embedding)
-        for level in reversed(range(len(skips))):
-            h = self.up[level](self.grow[level](h).add_(skips.pop()), embedding)
-        h = self.head(h)
+        for stage, shrink, box in zip(self.down, self.shrink, asked.down, strict=False):
+            skips.append(Piece(stage(h.within(box).x, embedding), box))
+            h = Piece(shrink(skips[-1].x), box.scaled(1, 2))
+        box = asked.down[-1]
+        h = Piece(self.down[-1](h.within(box).x, embedding), box)
+        for grow, stage, box in reversed(list(zip(self.grow, self.up, asked.up, strict=True))):
+            grown = grow(h.within(box.scaled(1, 2)).x)
+            h = Piece(stage(grown.add_(skips.pop().within(box).x), embedding), box)
+        out: Tensor = self.head(h.x)
+        if inner is not None:
+            around = whole.right - box.right, box.top, whole.bottom - box.bottom
+            out = F.pad(out, (box.left, *around))
         if self.config.unshuffle > 1:
-            h = F.pixel_shuffle(h, self.config.unshuffle)
-        return h[..., :height, :width]
+            out = F.pixel_shuffle(out, self.config.unshuffle)
+        return out[..., :height, :width]

@@ -15,13 +15,20 @@ from torch import Tensor
 
 from .denoiser import Denoiser, Prediction
 from .noise import Noise
+from .regions import Box
 from .schedule import Schedule, over
 
 log = logging.getLogger(__name__)
 
 
 class Wrapper:
-    """What all of them share with the denoiser inside."""
+    """What all of them share with the denoiser inside.
+
+    Attributes:
+        pointwise: whether its answer at a pixel asks for the denoiser's at that pixel alone.
+    """
+
+    pointwise = False
 
     def __init__(self, denoiser: Denoiser) -> None:
         self.denoiser = denoiser
@@ -159,12 +166,31 @@ def at(denoiser: Denoiser, precision: torch.dtype) -> Denoiser:
     return again
 
 
+def inside(denoiser: Denoiser, box: Box) -> Denoiser:
+    """The same, asked only about what lies in a box of its pictures: elsewhere it may say anything.
+
+    That costs less where its network can leave things out. What looks around itself, or serves
+    several threads, whose boxes differ, stays as it is.
+    """
+    other: Any = copy.copy(denoiser)
+    if isinstance(denoiser, Wrapper) and denoiser.pointwise:
+        other.denoiser = inside(denoiser.denoiser, box)
+    elif getattr(denoiser, "prunes", False):
+        other.inner = box
+    else:
+        return denoiser
+    asked: Denoiser = other
+    return asked
+
+
 class Guarded(Wrapper):
     """Evaluates those of a batch again in float32 where reduced precision gave NaN or infinity.
 
     Args:
         denoiser: one with the attribute `precision` (see `traits.Traits`), its weights float32.
     """
+
+    pointwise = True
 
     def __init__(self, denoiser: Denoiser) -> None:
         super().__init__(denoiser)
