@@ -8,11 +8,14 @@ import cv2
 import numpy as np
 import pytest
 from restorekit_inpaint import masks
+from restorekit_inpaint.task import fill
 from skimage import data
 
 import restorekit
 from restorekit import images
 from restorekit.errors import RestorekitError
+from restorekit.fill import telea
+from restorekit.units import from_engine, to_engine
 
 from .commands import run, save, tree
 
@@ -127,3 +130,17 @@ def test_damage_is_found_saved_and_may_be_given_back(
 
 def restored(folder: str) -> np.ndarray:
     return images.read(f"{folder}/scratched.png").pixels
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_first_guess_is_teleas_of_the_whole_photo(seed: int) -> None:
+    """Though it looks only around the holes, which may lie at an edge."""
+    rng = np.random.default_rng(seed)
+    photo = cv2.resize(PHOTO, (130, 90))
+    hole = np.zeros(photo.shape[:2], np.uint8)
+    for _ in range(1 + seed):
+        start, way = rng.integers(0, (130, 90)), rng.integers(-30, 30, 2)
+        cv2.line(hole, start.tolist(), (start + way).tolist(), 1, int(rng.integers(1, 9)))
+    whole = telea(photo, hole > 0)
+    guess = from_engine(fill(to_engine(photo), hole > 0), np.dtype(np.uint8))
+    np.testing.assert_array_equal(guess, whole)
