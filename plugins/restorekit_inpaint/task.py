@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from restorekit.engine.noise import Noise
 
-SURE, LEAST = 0.95, 1e-4  # of a photo's damage: how sure, and the share of its pixels that is told
+SURE, LEAST = 0.98, 1e-4  # of a photo's damage: how sure, and the share of its pixels that is told
 GUESSED = 64  # pixels: what lies further apart, a prior that sees textures cannot connect
 MAPPED = {"method": "mapped", "sampler": "hqs"}
 # Few steps of an ODE's solver give texture where as many of a random walk leave it smooth.
@@ -165,7 +165,8 @@ def described(hole: np.ndarray, found: bool, part: bool) -> tuple[str, ...]:
     import cv2
 
     if not hole.any():
-        return ("no damage found: left as it is",)
+        more = " (a smaller --mask-threshold finds more)" if found else ""
+        return (f"no damage found: left as it is{more}",)
     share = 100 * hole.mean()
     covers = f"{share:.1f} %" if share >= 0.1 else "less than 0.1 %"
     what = "damage found on" if found else "mask covers"
