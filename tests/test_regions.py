@@ -11,12 +11,15 @@ from skimage import data as pictures
 
 from restorekit import solver
 from restorekit.choices import Choices
+from restorekit.engine import unet
 from restorekit.engine.denoiser import NetworkDenoiser, Prediction
 from restorekit.engine.noise import Noise
+from restorekit.engine.pruning import Windows, windows
 from restorekit.engine.regions import Box, around, regions
 from restorekit.engine.sampler import Cancelled
 from restorekit.engine.schedule import linear
 from restorekit.engine.tiling import Tiled
+from restorekit.engine.unet_config import UNetConfig
 from restorekit.plugins import registry
 from restorekit.restorer import Restorer
 from restorekit.shot import Shot
@@ -42,9 +45,7 @@ def test_rectangles_hold_what_is_needed(data: st.DataObject) -> None:
         assert box.top % 8 == box.left % 8 == 0
         covered[box.slices[2:]] = True
     assert covered[needed].all()
-    assert sum(box.grown(24, whole).shape[0] * box.grown(24, whole).shape[1] for box in boxes) <= (
-        height * width
-    )
+    assert sum(box.grown(24, whole).area + box.area for box in boxes) <= 2 * height * width
     box = around(needed, 24, 8)
     assert (box.top % 8, box.left % 8) == (0, 0)
     assert ((height - box.bottom) % 8, (width - box.right) % 8) == (0, 0)  # turned round, too
@@ -107,6 +108,25 @@ def test_a_scratch_is_repaired_as_in_the_whole_photo(
     whole = restore(Shot(photo), **options)
     np.testing.assert_array_equal(part.pixels, whole.pixels)
     assert part.nfe == whole.nfe
+
+
+def test_one_small_hole_costs_less_than_its_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network is given a halo around it, and works for the hole alone."""
+    asked: list[tuple[Box, Box | None]] = []
+
+    def watched(config: UNetConfig, whole: Box, inner: Box | None) -> Windows:
+        asked.append((whole, inner))
+        return windows(config, whole, inner)
+
+    monkeypatch.setattr(unet, "windows", watched)
+    mask = np.zeros((300, 420), dtype=bool)
+    mask[140:150, 200:204] = True
+    task = registry().tasks["inpaint"]
+    restore = Restorer(task, Choices(prior="photo-fast", steps=1))
+    restore(Shot(pictures.chelsea()[:300, :420]), **resolve(task, {"mask": mask}))
+    assert asked
+    for whole, inner in asked:
+        assert inner is not None and inner.area < 0.1 * whole.area
 
 
 def test_progress_moves_with_the_tiles_and_cancels_between_them() -> None:

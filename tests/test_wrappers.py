@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
-from restorekit.engine.denoiser import NetworkDenoiser, Prediction
+from restorekit.engine.colour import EachChannel
+from restorekit.engine.denoiser import Denoiser, NetworkDenoiser, Prediction
 from restorekit.engine.noise import Noise
+from restorekit.engine.regions import Box
 from restorekit.engine.schedule import linear
 from restorekit.engine.symmetry import MIRROR, SQUARE, Ensemble, Motion, Turning
 from restorekit.engine.tiling import Tiled, Windowed
+from restorekit.engine.traits import known
 from restorekit.engine.unet import UNetConfig
 from restorekit.engine.wrappers import Guarded, Shared, Topped
 
@@ -167,8 +171,8 @@ def test_reduced_precision_that_overflows_is_done_again(caplog: pytest.LogCaptur
     with torch.inference_mode():
         assert not torch.isfinite(reduced(x, t).x_0).all()
         guarded = Guarded(reduced)
-        for _ in range(2):
-            torch.testing.assert_close(guarded(x, t).x_0, exact(x, t).x_0)
+        for asked in (guarded, guarded, Tiled(guarded, 8, 8, 2)):
+            torch.testing.assert_close(asked(x, t).x_0, exact(x, t).x_0)
     assert caplog.text.count("float32") == 1
 
 
@@ -216,16 +220,38 @@ def test_turning_asks_one_after_the_other_what_an_ensemble_asks_at_once(
         assert (several.diff(dim=0).abs().amax((1, 2, 3, 4)) > 1e-6).all()
 
 
+@pytest.mark.parametrize("size", [(61, 75), (96, 96)])
 @pytest.mark.parametrize("tile", [16, 32])
 @pytest.mark.parametrize("name", list(LOCAL))
-def test_tiled_equals_whole(name: str, tile: int) -> None:
+def test_tiled_equals_whole(name: str, tile: int, size: tuple[int, int]) -> None:
     config = LOCAL[name]
     denoiser = NetworkDenoiser(random_network(config), linear())
-    x = torch.randn(1, 3, 61, 75, dtype=torch.float64)
+    x = torch.randn(1, 3, *size, dtype=torch.float64)
     t = torch.tensor(0.4)
     with torch.inference_mode():
         whole = denoiser(x, t).x_0
         tiled = Tiled(denoiser, tile, config.halo or 0, config.multiple)(x, t).x_0
+    torch.testing.assert_close(tiled, whole, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("around", [lambda d: d, known, Shared, Guarded, EachChannel])
+def test_a_tile_asks_its_network_for_itself_alone(around: Callable[[Denoiser], Denoiser]) -> None:
+    """Through whatever is pointwise between them; not through what looks around itself."""
+    config = UNetConfig(channels=1 if around is EachChannel else 3, widths=(4, 6, 8), blocks=1)
+    network = random_network(config)
+    boxes: list[tuple[Box, ...]] = []
+    network.register_forward_pre_hook(lambda _, given: boxes.append(given[2:]))
+    denoiser = around(NetworkDenoiser(network, linear()))
+    x, t, halo = torch.randn(1, 3, 61, 75, dtype=torch.float64), torch.tensor(0.4), config.halo or 0
+    with torch.inference_mode():
+        whole = denoiser(x, t).x_0
+        assert boxes and not any(boxes)
+        boxes.clear()
+        tiled = Tiled(denoiser, 16, halo, config.multiple)(x, t).x_0
+        assert all(len(given) == 1 and max(given[0].shape) <= 16 for given in boxes)
+        boxes.clear()
+        Tiled(Topped(denoiser), 16, halo, config.multiple)(x, t)
+        assert boxes and not any(boxes)
     torch.testing.assert_close(tiled, whole, rtol=1e-10, atol=1e-10)
 
 

@@ -67,6 +67,40 @@ class Denoiser(Protocol):
         ...
 
 
+class Boxed(Protocol):
+    """A denoiser that may be told where its answer is needed."""
+
+    schedule: Schedule
+
+    def __call__(self, x_t: Tensor, t: Tensor, box: Box) -> Prediction: ...
+
+    def variance(self, t: Tensor) -> Tensor: ...
+
+
+class Inside:
+    """A denoiser that takes a box, asked with one. See `inside`."""
+
+    def __init__(self, denoiser: Boxed, box: Box) -> None:
+        self.denoiser, self.box, self.schedule = denoiser, box, denoiser.schedule
+
+    def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
+        return self.denoiser(x_t, t, self.box)
+
+    def variance(self, t: Tensor) -> Tensor:
+        return self.denoiser.variance(t)
+
+
+def inside(denoiser: Denoiser, box: Box) -> Denoiser:
+    """The same, asked only about what lies in a box of its pictures: elsewhere it may say anything.
+
+    That costs less where its network can leave things out; it is the denoiser itself where that has
+    no method of this name, which gives such a one.
+    """
+    method = getattr(denoiser, "inside", None)
+    asked: Denoiser = denoiser if method is None else method(box)
+    return asked
+
+
 Parametrisation = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 
 
@@ -122,11 +156,6 @@ class NetworkDenoiser(nn.Module):
         bound: whether it was trained to take the level that it is told for an upper bound: there
             may be less noise, or none.
         mapped: whether the network takes a time for every pixel.
-
-    Attributes:
-        inner: of the pictures, where an answer is asked for; elsewhere it may be anything. None:
-            everywhere. See `wrappers.inside`.
-        prunes: whether the network saves what `inner` leaves out.
     """
 
     def __init__(
@@ -155,10 +184,13 @@ class NetworkDenoiser(nn.Module):
         self.halo, self.multiple, self.channels = halo, multiple, channels
         self.bytes_per_pixel, self.window = bytes_per_pixel, window
         self.heard, self.turned, self.bound, self.mapped = heard, turned, bound, mapped
-        self.inner: Box | None = None
-        self.prunes: bool = getattr(network, "prunes", False)
 
-    def forward(self, x_t: Tensor, t: Tensor) -> Prediction:
+    def inside(self, box: Box) -> Denoiser:
+        """See the function of that name."""
+        return Inside(self, box) if getattr(self.network, "prunes", False) else self
+
+    def forward(self, x_t: Tensor, t: Tensor, box: Box | None = None) -> Prediction:
+        """E[x_0 | x_t]; with a box, what lies around that may be anything."""
         per_pixel = t.ndim == 4
         if per_pixel and not self.mapped:
             raise ValueError("this prior takes one time for all pixels; use one trained with maps")
@@ -180,7 +212,7 @@ class NetworkDenoiser(nn.Module):
             seen = torch.cat([seen, lacks], dim=1)
         reduced = self.precision != torch.float32
         with torch.autocast(x_t.device.type, self.precision, enabled=reduced):
-            where = () if self.inner is None else (self.inner,)
+            where = () if box is None else (box,)
             out = self.network(seen, log_noise, *where).to(x_t.dtype)
         fraction = None
         if out.shape[1] == 2 * x_t.shape[1]:

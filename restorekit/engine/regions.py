@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -102,10 +103,12 @@ def regions(needed: Tensor, halo: int, multiple: int) -> list[Box]:
         cell *= 2
     corners = torch.tensor([[b.top, b.bottom, b.left, b.right] for b in boxes]).reshape(-1, 4)
     corners = (corners * cell).clamp(max=torch.tensor([height, height, width, width]))
-    merged = [Box(*corner) for corner in _merged(corners, halo, height, width).tolist()]
-    whole = Box(0, height, 0, width)
-    given = sum(box.grown(halo, whole).area for box in merged)
-    return merged if given < height * width else [whole]
+    if not len(corners):
+        return []
+    cost = functools.partial(_cost, halo=halo, height=height, width=width)
+    merged, one = _merged(corners, cost), (OUTER * (OUTER * corners).amax(0))[None]
+    best = merged if cost(merged).sum() < cost(one).sum() else one
+    return [Box(*corner) for corner in best.tolist()]
 
 
 def _cells(needed: Tensor, cell: int) -> Tensor:
@@ -129,32 +132,38 @@ def _stacked(cells: Tensor) -> list[Box]:
     return done + list(open_.values())
 
 
-def _merged(boxes: Tensor, halo: int, height: int, width: int) -> Tensor:
+def _cost(boxes: Tensor, halo: int, height: int, width: int) -> Tensor:
+    """Of boxes (..., 4), twice the pixels that a network works on, in the mean over its levels.
+
+    The first of them are given a box with its halo, the last but the box (see `pruning`).
+    """
+    top, bottom, left, right = boxes.unbind(-1)
+    down = (bottom + halo).clamp(max=height) - (top - halo).clamp(min=0)
+    across = (right + halo).clamp(max=width) - (left - halo).clamp(min=0)
+    return down * across + (bottom - top) * (right - left)
+
+
+OUTER = torch.tensor([-1, 1, -1, 1])  # a union's corners: the least, the largest, ...
+
+
+def _union(a: Tensor, b: Tensor) -> Tensor:
+    return OUTER * torch.maximum(OUTER * a, OUTER * b)
+
+
+def _merged(boxes: Tensor, cost: Callable[[Tensor], Tensor]) -> Tensor:
     """Joins the two whose union saves most, until none saves anything. Boxes are rows of (N, 4)."""
 
-    def cost(boxes: Tensor) -> Tensor:
-        """Pixels that the network is given."""
-        top, bottom, left, right = boxes.unbind(-1)
-        down = (bottom + halo).clamp(max=height) - (top - halo).clamp(min=0)
-        across = (right + halo).clamp(max=width) - (left - halo).clamp(min=0)
-        return down * across
-
-    sign = torch.tensor([-1, 1, -1, 1])  # a union's corners: the least, the largest, ...
-
-    def union(a: Tensor, b: Tensor) -> Tensor:
-        return sign * torch.maximum(sign * a, sign * b)
-
     def saved_by(a: Tensor, b: Tensor) -> Tensor:
-        return cost(a) + cost(b) - cost(union(a, b))
+        return cost(a) + cost(b) - cost(_union(a, b))
 
     saved = saved_by(boxes[:, None], boxes[None]).fill_diagonal_(-1)
     while len(boxes) > 1:
         first, second = divmod(int(saved.argmax()), len(boxes))
         if saved[first, second] < 0:
             break
-        one = union(boxes[first], boxes[second])
+        one = _union(boxes[first], boxes[second])
         # Whatever lies in the new one is in it, the two it came of first of all.
-        apart = ((sign * boxes) > (sign * one)).any(1)
+        apart = ((OUTER * boxes) > (OUTER * one)).any(1)
         boxes = torch.cat([boxes[apart], one[None]])
         saved = F.pad(saved[apart][:, apart], (0, 1, 0, 1))
         saved[-1] = saved[:, -1] = saved_by(boxes, one)

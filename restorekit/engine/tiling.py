@@ -10,9 +10,9 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from .denoiser import Denoiser, Prediction
+from .denoiser import Denoiser, Prediction, inside
 from .regions import Box, regions
-from .wrappers import Wrapper, inside, out_of_memory
+from .wrappers import Wrapper, out_of_memory
 
 log = logging.getLogger(__name__)
 

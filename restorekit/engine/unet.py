@@ -183,7 +183,8 @@ class UNet(nn.Module):
             x = F.pixel_unshuffle(x, self.config.unshuffle)
         whole = Box(0, x.shape[-2], 0, x.shape[-1])
         asked = windows(self.config, whole, inner)
-        h = Piece(self.stem(x), whole)
+        seen = Piece(x, whole).within(asked.down[0].grown(1, whole))
+        h = Piece(self.stem(seen.x), seen.box)
         skips = []
         for stage, shrink, box in zip(self.down, self.shrink, asked.down, strict=False):
             skips.append(Piece(stage(h.within(box).x, embedding), box))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import logging
 import threading
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .denoiser import Denoiser, Prediction
+from .denoiser import Denoiser, Inside, Prediction, inside
 from .noise import Noise
 from .regions import Box
 from .schedule import Schedule, over
@@ -38,6 +39,14 @@ class Wrapper:
     def variance(self, t: Tensor) -> Tensor:
         return self.denoiser.variance(t)
 
+    def inside(self, box: Box) -> Denoiser:
+        """See `denoiser.inside`."""
+        asked = inside(self.denoiser, box) if self.pointwise else self.denoiser
+        other: Any = self if asked is self.denoiser else copy.copy(self)
+        other.denoiser = asked
+        same: Denoiser = other
+        return same
+
 
 def out_of_memory(error: RuntimeError) -> bool:
     """Whether an error says that memory ran out, on whatever device."""
@@ -50,13 +59,14 @@ class Asked:
 
     x_t: Tensor
     t: Tensor
+    box: Box | None = None
     answer: Future[Prediction] = field(default_factory=Future)
 
     def fits(self, other: Asked) -> bool:
         """Whether both can be rows of one batch. Gradients are for the thread that asks alone."""
         a, b = self.x_t, other.x_t
         alike = (a.shape[1:], a.dtype, a.device) == (b.shape[1:], b.dtype, b.device)
-        alike = alike and (self.t.ndim == 4) == (other.t.ndim == 4)
+        alike = alike and (self.t.ndim == 4) == (other.t.ndim == 4) and self.box == other.box
         return alike and not (a.requires_grad or b.requires_grad)
 
 
@@ -76,8 +86,11 @@ class Shared(Wrapper):
         self.waiting: list[Asked] = []
         self.queueing, self.evaluating = threading.Lock(), threading.Lock()
 
-    def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
-        mine = Asked(x_t, t)
+    def inside(self, box: Box) -> Denoiser:
+        return Inside(self, box)
+
+    def __call__(self, x_t: Tensor, t: Tensor, box: Box | None = None) -> Prediction:
+        mine = Asked(x_t, t, box)
         with self.queueing:
             self.waiting.append(mine)
         with self.evaluating:
@@ -101,11 +114,13 @@ class Shared(Wrapper):
                 asked.answer.set_exception(error.with_traceback(None))
 
     def _evaluate(self, batch: list[Asked]) -> list[Prediction]:
+        box = batch[0].box
+        denoiser = self.denoiser if box is None else inside(self.denoiser, box)
         if len(batch) > 1:
             x_t = torch.cat([a.x_t for a in batch])
             t = torch.cat([_for_each(a.t, len(a.x_t)) for a in batch])
             try:
-                p = self.denoiser(x_t, t[:1] if (t == t[0]).all() else t)
+                p = denoiser(x_t, t[:1] if (t == t[0]).all() else t)
             except RuntimeError as error:
                 if not out_of_memory(error):
                     raise
@@ -117,7 +132,7 @@ class Shared(Wrapper):
                 return [
                     Prediction(*pair) for pair in zip(p.x_0.split(rows), fractions, strict=True)
                 ]
-        return [self.denoiser(a.x_t, a.t) for a in batch]
+        return [denoiser(a.x_t, a.t) for a in batch]
 
 
 def _for_each(t: Tensor, count: int) -> Tensor:
@@ -166,23 +181,6 @@ def at(denoiser: Denoiser, precision: torch.dtype) -> Denoiser:
     return again
 
 
-def inside(denoiser: Denoiser, box: Box) -> Denoiser:
-    """The same, asked only about what lies in a box of its pictures: elsewhere it may say anything.
-
-    That costs less where its network can leave things out. What looks around itself, or serves
-    several threads, whose boxes differ, stays as it is.
-    """
-    other: Any = copy.copy(denoiser)
-    if isinstance(denoiser, Wrapper) and denoiser.pointwise:
-        other.denoiser = inside(denoiser.denoiser, box)
-    elif getattr(denoiser, "prunes", False):
-        other.inner = box
-    else:
-        return denoiser
-    asked: Denoiser = other
-    return asked
-
-
 class Guarded(Wrapper):
     """Evaluates those of a batch again in float32 where reduced precision gave NaN or infinity.
 
@@ -196,7 +194,8 @@ class Guarded(Wrapper):
         super().__init__(denoiser)
         self.reduced: torch.dtype = denoiser.precision  # type: ignore[attr-defined]
         self.exact = at(denoiser, torch.float32)
-        self.warned = False
+        message = "%s overflowed; evaluating again in float32"
+        self.warn_once = functools.cache(lambda: log.warning(message, self.reduced))
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
         p = self.denoiser(x_t, t)
@@ -205,9 +204,7 @@ class Guarded(Wrapper):
             wrong |= ~torch.isfinite(p.variance_fraction).flatten(1).all(1)
         if not wrong.any():
             return p
-        if not self.warned:
-            log.warning("%s overflowed; evaluating again in float32", self.reduced)
-            self.warned = True
+        self.warn_once()
         again = self.exact(x_t[wrong], _for_each(t, len(x_t)).to(wrong.device)[wrong])
         p.x_0[wrong] = again.x_0
         if p.variance_fraction is not None and again.variance_fraction is not None:
