@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from restorekit.engine.noise import Noise
 
-SURE, LEAST = 0.98, 1e-4  # of a photo's damage: how sure, and the share of its pixels that is told
+SURE, LEAST = 0.995, 1e-4  # of a photo's damage: how sure, and the share of its pixels that is told
 GUESSED = 64  # pixels: what lies further apart, a prior that sees textures cannot connect
 MAPPED = {"method": "mapped", "sampler": "hqs"}
 # Few steps of an ODE's solver give texture where as many of a random walk leave it smooth.
@@ -181,7 +181,7 @@ def described(hole: np.ndarray, found: bool, part: bool) -> tuple[str, ...]:
 def fill(pixels: Tensor, hole: np.ndarray) -> Tensor:
     """A rough filling of the hole to start from: OpenCV's Telea, known pixels as they are.
 
-    It looks at the part of the photo around the hole alone, with the same result.
+    It looks only at the smallest rectangle that holds all holes and what they are guessed from.
     """
     import numpy as np
     import torch
