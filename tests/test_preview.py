@@ -132,8 +132,9 @@ def test_what_looks_damaged_looks_so_in_its_part() -> None:
     photo = CAT[:256, :400].copy()
     photo[40:200, 180:183] = 250
     save("in.png", photo)
-    assert run("inpaint in.png --mask auto -o out.png --steps 1 --save-mask --quiet") == 0
-    assert run("inpaint in.png --mask auto -o part.png --steps 1 --preview 96 --quiet") == 0
+    how = "--mask auto --mask-threshold 0.9 --steps 1 --quiet"
+    assert run(f"inpaint in.png -o out.png {how} --save-mask") == 0
+    assert run(f"inpaint in.png -o part.png {how} --preview 96") == 0
     where = images.read("out-mask.png").pixels[..., 0] > 0
     before, after = halves("part.png")
     changed = (before != after).any(axis=2)
