@@ -183,9 +183,8 @@ class Half(Task):
 def test_a_photo_denoised_by_its_map(grey: bool) -> None:
     """Better than told its largest level, where it is less noisy; and no worse where it is not.
 
-    A prior that takes its level for a bound finds out most of that by itself in a colour photo. A
-    grey photo gets noise of colour, by its map too: the noisy half then borders on a quieter one
-    than where the level is one for all.
+    A grey photo gets noise of colour, by its map too: the noisy half then borders on a quieter one
+    than where the level is one for all, and a prior that takes its level for a bound counts that.
     """
     clean = CAT.mean(2, keepdims=True) if grey else CAT
     eps = np.random.default_rng(7).normal(size=clean.shape)
@@ -193,12 +192,12 @@ def test_a_photo_denoised_by_its_map(grey: bool) -> None:
     half = CAT.shape[1] // 2
     scores = {}
     for told, steps in (("peak", 1), ("map", 1), ("map", 4), ("coloured", 4)):
-        restorer = Restorer(Half(told), Choices(prior="photo-fast", steps=steps))
+        restorer = Restorer(Half(told), Choices(prior="photo", steps=steps))
         restored = restorer(Shot(seen)).pixels
         scores[told, steps] = [
             psnr(restored[:, side], clean[:, side]) for side in (slice(half), slice(half, None))
         ]
-    assert scores["map", 1][0] > scores["peak", 1][0] + 0.1
+    assert scores["map", 1][0] > scores["peak", 1][0] + 0.3
     assert scores["map", 1][1] > scores["peak", 1][1] - (0.5 if grey else 0.1)
     for told in ("map", "coloured"):  # sampled on from noise made white
         assert min(scores[told, 4]) > 27

@@ -106,7 +106,7 @@ def regions(needed: Tensor, halo: int, multiple: int) -> list[Box]:
     if not len(corners):
         return []
     cost = functools.partial(_cost, halo=halo, height=height, width=width)
-    merged, one = _merged(corners, cost), (OUTER * (OUTER * corners).amax(0))[None]
+    merged, one = _merged(corners, cost), functools.reduce(_union, corners)[None]
     best = merged if cost(merged).sum() < cost(one).sum() else one
     return [Box(*corner) for corner in best.tolist()]
 
