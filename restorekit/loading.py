@@ -61,24 +61,18 @@ def find_precision(name: str, device: torch.device) -> str:
     """
     if name != "auto":
         return name
-    return "bfloat16" if _has_bfloat16(device) else "float32"
+    from .engine.precision import has_bfloat16
+
+    if not has_bfloat16(device):
+        return "float32"
+    _tell_of_bfloat16()
+    return "bfloat16"
 
 
 @functools.cache
-def _has_bfloat16(device: torch.device) -> bool:
-    """Whether a device has units for bfloat16; says so once."""
-    import torch
-
-    if device.type == "cuda":
-        found = torch.cuda.is_bf16_supported(including_emulation=False)
-    elif device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):  # from torch 2.11 on
-        able = torch.cpu.get_capabilities()
-        found = bool(able.get("avx512_bf16") or able.get("amx_bf16"))
-    else:
-        found = False
-    if found:
-        log.warning("computing in bfloat16; --precision float32 takes twice as long")
-    return found
+def _tell_of_bfloat16() -> None:
+    """Says so once."""
+    log.warning("computing in bfloat16; --precision float32 takes twice as long")
 
 
 def offered_priors() -> dict[str, Path | Prior]:

@@ -14,6 +14,7 @@ import restorekit
 from restorekit import RestorekitError, cli, images, loading, metrics, plugins, priors
 from restorekit.choices import Choices
 from restorekit.engine.denoiser import Prediction
+from restorekit.engine.precision import has_bfloat16
 from restorekit.engine.wrappers import Wrapper
 from restorekit.restorer import Restorer
 from restorekit.shot import Shot
@@ -263,12 +264,13 @@ def test_auto_precision_is_what_the_processor_has(
     native: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": native})
-    loading._has_bfloat16.cache_clear()
+    has_bfloat16.cache_clear()
+    loading._tell_of_bfloat16.cache_clear()
     chosen = {loading.find_precision("auto", torch.device("cpu")) for _ in range(2)}
     assert chosen == {"bfloat16" if native else "float32"}
     assert caplog.text.count("bfloat16") == native, "said once"
     assert loading.find_precision("float32", torch.device("cpu")) == "float32"
-    loading._has_bfloat16.cache_clear()
+    has_bfloat16.cache_clear()
 
 
 class Listening(GaussianPrior):

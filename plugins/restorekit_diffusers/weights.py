@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from restorekit import files
 from restorekit.errors import RestorekitError
-from restorekit.priors.weights import check_finite, check_same
+from restorekit.tensors import check_finite, check_same
 
 if TYPE_CHECKING:
     import torch

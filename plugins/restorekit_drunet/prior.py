@@ -14,7 +14,8 @@ from restorekit.engine.schedule import linear
 from restorekit.errors import RestorekitError
 from restorekit.priors import Prior
 from restorekit.priors.function import FunctionDenoiser
-from restorekit.priors.weights import REMEDY, check_finite, check_same
+from restorekit.priors.weights import REMEDY
+from restorekit.tensors import check_finite, check_same
 from restorekit.units import sigma_to_engine
 
 from .network import Config, UNetRes, config_of

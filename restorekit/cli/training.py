@@ -28,7 +28,10 @@ from .common import PATH
     help="Folder of the run; resumed if old.",
 )
 @click.option(
-    "--preset", default="photo-b", show_default=True, help="photo-b, photo-s, scene64, cifar10."
+    "--preset",
+    default="photo-b",
+    show_default=True,
+    help="Of priors photo-b, photo-s, scene64, cifar10; else damage, noise-level.",
 )
 @click.option("--config", type=PATH, help="TOML file of settings over the preset.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
@@ -43,6 +46,11 @@ from .common import PATH
     help="Minutes after which to stop for now; run again to go on.",
 )
 @click.option("--init", help="Weights to start from: a prior, a file or a run.")
+@click.option(
+    "--marks",
+    type=PATH,
+    help="With --preset damage: real marks to draw, scans/*.json.gz and overlays/*/*.png.",
+)
 @click.option(
     "--cache",
     cls=Option,
@@ -78,6 +86,7 @@ def train(
     time_budget: float | None,
     pause_after: float | None,
     init: str | None,
+    marks: Path | None,
     cache: Path | None,
     save_every: float,
     validate_every: float,
@@ -87,10 +96,9 @@ def train(
     quiet: bool,
     debug: bool,
 ) -> None:
-    """Train a prior on a folder of photos; run again to resume."""
+    """Train a prior, or a network beside it, on a folder of photos; run again to resume."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    from ..loading import find_device, find_prior
-    from ..priors import own_weights
+    from ..loading import find_device
     from ..training import presets, trainer
     from ..training.export import export as write_weights
     from ..training.run import Run
@@ -102,7 +110,6 @@ def train(
         raise RestorekitError("give a folder of photos to train on")
     settings = presets.read(preset, config, presets.parse_changes(changes))
     run, chief = Run(output), os.environ.get("RANK", "0") == "0"
-    begins = init is not None and not run.checkpoint.exists()
     alone = run.alone() if chief else contextlib.nullcontext()
     with alone, TrainingBar(quiet or not chief) as bar:
         written = trainer.train(
@@ -110,7 +117,8 @@ def train(
             data,
             output,
             device=str(find_device(device)),
-            init=own_weights(find_prior(str(init))) if begins else None,
+            init=init,
+            marks=marks,
             cache=cache,
             minutes=time_budget,
             pause=pause_after,

@@ -1,4 +1,4 @@
-"""What is damaged in a photo: scratches, dust, hairs, creases, stains.
+"""What is damaged in a photo: scratches, dust, hairs, creases, stains, torn borders; or written on.
 
 By a small network that was shown such damage, drawn over photographs; `card.md` says how.
 """
@@ -23,27 +23,34 @@ SMALLEST = 256  # pixels of the longer side: smaller ones tell nothing new
 TILE, MARGIN = 512, 96  # pixels a side that are marked at once, and seen around them
 
 
-@functools.cache
-def _network() -> DamageNetwork:
+@functools.lru_cache(maxsize=2)
+def _network(weights: Path, _written: int) -> DamageNetwork:
+    """Of a file, as it was written at that time."""
     from .network import DamageNetwork
 
-    return loaded(DamageNetwork, WEIGHTS)
+    return loaded(DamageNetwork, weights)
 
 
-def find(x: Tensor) -> Tensor:
-    """How sure each pixel of a picture is damaged, (H, W) on [0, 1].
+def find(x: Tensor, weights: Path = WEIGHTS) -> Tensor:
+    """How sure each pixel of a picture is damaged, and how sure it is written on: (2, H, W).
 
-    At the picture's own size, half and a quarter, since damage is of any width: the surest counts.
+    On [0, 1]. At the picture's own size, half and a quarter, since damage is of any width: the
+    surest counts.
 
     Args:
         x: (1, C, H, W) on [-1, 1], C = 3 or 1, of any size.
+        weights: of the network.
+
+    Raises:
+        RestorekitError: for weights of anything else.
     """
     import torch
     import torch.nn.functional as F
 
+    network = _network(weights, weights.stat().st_mtime_ns if weights.exists() else 0)
     size = x.shape[2:]
     x = x.float().clamp(-1, 1).expand(-1, 3, -1, -1)
-    surest = torch.zeros(size)
+    surest = torch.zeros(2, *size)
     with torch.inference_mode():
         for scale in SCALES:
             if scale < 1:
@@ -53,23 +60,27 @@ def find(x: Tensor) -> Tensor:
                 seen = F.interpolate(x, small, mode="area")
             else:
                 seen = x
-            here = _find_at(seen)[None, None]
-            here = here if scale == 1 else F.interpolate(here, size, mode="bilinear")
-            surest = torch.maximum(surest, here[0, 0])
+            here = _find_at(network, seen)
+            if scale < 1:
+                here = F.interpolate(here[None], size, mode="bilinear")[0]
+            surest = torch.maximum(surest, here)
     return surest
 
 
 def marked(sure: Tensor, threshold: float) -> np.ndarray:
-    """(H, W) bool: what is that surely damaged, and what is half as sure and touches it.
+    """(H, W) bool: what is that sure, and what is half as sure and touches it.
 
     So a line that fades out is followed, and what is faint alone is left.
+
+    Args:
+        sure: (H, W), of one kind that `find` looks for.
     """
     from skimage.filters import apply_hysteresis_threshold
 
     return apply_hysteresis_threshold(sure.numpy(), threshold / 2, threshold)
 
 
-def _find_at(x: Tensor) -> Tensor:
+def _find_at(network: DamageNetwork, x: Tensor) -> Tensor:
     """The same at one size, in tiles that overlap."""
     import torch
     import torch.nn.functional as F
@@ -77,7 +88,7 @@ def _find_at(x: Tensor) -> Tensor:
     from .network import MULTIPLE
 
     height, width = x.shape[2:]
-    answer = torch.empty(height, width)
+    answer = torch.empty(2, height, width)
     for top in range(0, height, TILE):
         for left in range(0, width, TILE):
             rows, columns = (
@@ -87,8 +98,8 @@ def _find_at(x: Tensor) -> Tensor:
             part = x[..., slice(*rows), slice(*columns)]
             down, across = (-side % MULTIPLE for side in part.shape[2:])
             part = F.pad(part, (0, across, 0, down), mode="replicate")
-            sure = _network()(part.contiguous(memory_format=torch.channels_last)).sigmoid()[0, 0]
-            inside = sure[top - rows[0] : top - rows[0] + TILE, left - columns[0] :][:, :TILE]
-            own = answer[top : top + TILE, left : left + TILE]
-            own.copy_(inside[: own.shape[0], : own.shape[1]])
+            sure = network(part.contiguous(memory_format=torch.channels_last)).sigmoid()[0]
+            inside = sure[:, top - rows[0] : top - rows[0] + TILE, left - columns[0] :][..., :TILE]
+            own = answer[:, top : top + TILE, left : left + TILE]
+            own.copy_(inside[:, : own.shape[1], : own.shape[2]])
     return answer

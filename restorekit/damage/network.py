@@ -1,4 +1,4 @@
-"""A small U-Net that marks what is damaged."""
+"""A small U-Net that marks what is damaged, and what is written on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 WIDTHS = (16, 32, 64, 96, 128)  # channels at 1, 1/2, ... of the size
 MULTIPLE = 2 ** (len(WIDTHS) - 1)  # of which sides must be
+KINDS = 2  # of what is marked: damage, handwriting
+DICE = 0.05  # of Dice's coefficient in the loss
 
 
 class Block(nn.Module):
@@ -24,10 +26,10 @@ class Block(nn.Module):
 
 
 class DamageNetwork(nn.Module):
-    """Picture -> the logit of each pixel's being damaged.
+    """Picture -> the logits of each pixel's being damaged, and of its being written on.
 
     Shape:
-        (B, 3, H, W) on [-1, 1], sides multiples of MULTIPLE -> (B, 1, H, W).
+        (B, 3, H, W) on [-1, 1], sides multiples of MULTIPLE -> (B, KINDS, H, W).
     """
 
     def __init__(self) -> None:
@@ -37,7 +39,7 @@ class DamageNetwork(nn.Module):
         self.narrow = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(WIDTHS))
         self.wide = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(WIDTHS))
         self.up = nn.ModuleList(Block(width) for width in WIDTHS[:-1])
-        self.head = nn.Conv2d(WIDTHS[0], 1, 1)
+        self.head = nn.Conv2d(WIDTHS[0], KINDS, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.stem(x)
@@ -53,15 +55,16 @@ class DamageNetwork(nn.Module):
         return self.head(h)
 
 
-def loss(logits: Tensor, damaged: Tensor, sure: Tensor) -> Tensor:
+def loss(logits: Tensor, there: Tensor, sure: Tensor) -> Tensor:
     """Cross-entropy, and a little of Dice's coefficient over the batch, since damage is rare.
 
     Args:
-        damaged: (B, 1, H, W) of 0 and 1.
+        logits: (B, KINDS, H, W).
+        there: the same, of 0 and 1.
         sure: the same, 0 where it does not matter, as at soft edges.
     """
-    each = F.binary_cross_entropy_with_logits(logits, damaged, reduction="none")
-    entropy = (sure * each).sum() / sure.sum()
+    each = F.binary_cross_entropy_with_logits(logits, there, reduction="none")
+    entropy = (sure * each).sum() / sure.sum() * logits.shape[1]
     found = logits.sigmoid() * sure
-    both, all_ = (found * damaged).sum(), (found + sure * damaged).sum()
-    return entropy + 0.05 * (1 - (2 * both + 1) / (all_ + 1))
+    both, all_ = (part.sum((0, 2, 3)) for part in (found * there, found + sure * there))
+    return entropy + DICE * (1 - (2 * both + 1) / (all_ + 1)).sum()

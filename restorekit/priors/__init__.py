@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RestorekitError
 from ..files import write
+from ..tensors import check_finite
 from .bridge import from_denoiser
 from .own import imported
 from .prior import Prior
-from .weights import KEY, OF_RUN, REMEDY, check_finite, check_shapes, headed
+from .weights import KEY, OF_RUN, REMEDY, check_shapes, headed
 
 if TYPE_CHECKING:
     import torch

@@ -14,10 +14,9 @@ import msgspec
 from .. import state
 from ..errors import RestorekitError
 from ..files import opened
+from ..tensors import Shape, check_same
 
 if TYPE_CHECKING:
-    import torch
-
     from ..engine.unet_config import UNetConfig
 
 KEY = "restorekit"
@@ -26,7 +25,6 @@ REMEDY = "priors are .safetensors files written by `restorekit train`"
 LARGEST_HEADER = 16 << 20  # bytes
 MOST_PARAMETERS = 500_000_000  # 2 GB as float32
 
-Shape = tuple[int, ...]
 Positive = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -124,19 +122,3 @@ def check_shapes(shapes: Mapping[str, Shape], config: UNetConfig) -> None:
         raise ValueError("fewer tensors than the network has blocks")
     with torch.device("meta"):
         check_same(shapes, UNet(config).state_dict())
-
-
-def check_same(shapes: Mapping[str, Shape], wanted: Mapping[str, torch.Tensor]) -> None:
-    """Raises ValueError unless names and shapes are just those of a network's own tensors."""
-    for name in sorted(wanted.keys() | shapes.keys()):
-        mine = shapes.get(name)
-        theirs = tuple(wanted[name].shape) if name in wanted else None
-        if mine != theirs:
-            raise ValueError(f"tensor {name[:100]!r} is {mine}, and {theirs} in its network")
-
-
-def check_finite(tensors: Mapping[str, torch.Tensor]) -> None:
-    """Raises ValueError where a value is NaN or infinite."""
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise ValueError(f"tensor {name!r} holds NaN or infinity")

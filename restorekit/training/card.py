@@ -75,7 +75,6 @@ def text(described: dict[str, Any], settings: Settings) -> str:
         kind += f", after a pixel-unshuffle by {network.unshuffle}"
     if network.attention:
         kind += f", attention on levels {network.attention}"
-    counted = ", ".join(f"{count} {name}" for name, count in described["licences"].items())
     sees = "everything at once; larger pictures are put together from blended windows"
     if halo is not None:
         sees = f"{halo} pixels around each pixel: every layer is local, tiles are exact"
@@ -99,15 +98,21 @@ def text(described: dict[str, Any], settings: Settings) -> str:
         scores=as_rows(described["scores"]),
         rows=len(soundness.quick()),
         soundness=as_rows(described["soundness"]),
-        licences=f"{counted}; `prior-attribution.tsv` names author and source of each."
-        if counted
-        else "Say here whose pictures these are, and under which licences.",
+        licences=licensed(described["licences"]),
         saw=REAL if settings.real else WHITE,
         limit="Local: it completes texture and edges, not objects."
         if halo is not None
         else f"Made for pictures of {settings.crop} x {settings.crop} pixels.",
         settings=as_toml(settings),
     )
+
+
+def licensed(licences: dict[str, int]) -> str:
+    """How many photos there are under each licence, in words."""
+    counted = ", ".join(f"{count} {name}" for name, count in licences.items())
+    if not counted:
+        return "Say here whose pictures these are, and under which licences."
+    return f"{counted}; `prior-attribution.tsv` names author and source of each."
 
 
 def as_rows(values: dict[str, float]) -> str:

@@ -1,185 +1,38 @@
-"""Damage drawn over photographs, for a network to learn to find it.
-
-What old prints and films have: scratches, hairs, dust, creases and stains; drawn here, or as
-they were outlined on scans of empty film (FilmDamageSimulator, Ivanova et al. 2023).
-"""
+"""Damage and handwriting drawn over photographs, for a network to learn to find them."""
 
 from __future__ import annotations
 
-import gzip
-import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from .. import images
+from .handwriting import writing
+from .marks import KINDS, Draw, Library, Rng
 
-SURE, SEEN = 14.0, 5.0  # of 255: changes above are damage, those below are not
+SURE, SEEN = 14.0, 5.0  # of 255: changes above are there to be found, those below are not
+SHARE, WRITTEN = 0.45, 0.12  # of the crops: damaged, and written on
+FRAMED = 0.15  # share with a print's own border, straight and clean
 
-Rng = np.random.Generator
 
-
-@dataclass(frozen=True)
-class Library:
-    """Marks of real films, none by default.
+class Seen(NamedTuple):
+    """A crop as a network is shown it.
 
     Attributes:
-        outlines: (N, 2) points each, in pixels of a scan.
-        overlays: (H, W) uint8 opacities, the drawn ones.
+        picture: (S, S, 3) uint8.
+        there: (2, S, S) bool, what is damaged, and what is written on.
+        sure: (2, S, S) bool, where each of these is beyond doubt.
     """
 
-    outlines: Sequence[np.ndarray] = ()
-    overlays: Sequence[np.ndarray] = field(default=(), repr=False)
-
-
-def library(folder: Path, last: int = 20) -> Library:
-    """The marks in a folder of `scans/*.json.gz` and `overlays/KIND/*.png`.
-
-    Args:
-        last: how many overlays of each kind are taken; the others are left for measuring.
-    """
-    outlines = []
-    for path in sorted(folder.glob("scans/*.json.gz")):
-        for mark in json.loads(gzip.decompress(path.read_bytes())).values():
-            points = np.array([(p["x"], p["y"]) for p in mark["points"]], dtype=np.float32)
-            if len(points) > 2:
-                outlines.append(points - points.mean(axis=0))
-    overlays = []
-    for kind in sorted(folder.glob("overlays/*")):
-        for path in sorted(kind.glob("*.png"))[:last]:
-            alpha = images.read(path).alpha
-            if alpha is not None:
-                overlays.append(alpha)
-    return Library(outlines, overlays)
-
-
-def path_of(rng: Rng, side: int, bend: float, length: float) -> np.ndarray:
-    """(N, 2) points of a line that begins anywhere and wanders."""
-    count = 24
-    heading = rng.uniform(0, 2 * math.pi) + np.cumsum(rng.normal(0, bend, count))
-    steps = length / count * np.stack([np.cos(heading), np.sin(heading)], axis=1)
-    middle = rng.uniform(0, side, 2)
-    points = np.cumsum(steps, axis=0)
-    return points - points.mean(axis=0) + middle
-
-
-def stroke(canvas: np.ndarray, points: np.ndarray, width: float) -> None:
-    """A line of any width onto a canvas of opacities, softly."""
-    thick = max(1, round(width))
-    line = np.rint(points * 16).astype(np.int32)[:, None]
-    one = np.zeros_like(canvas, dtype=np.uint8)
-    cv2.polylines(one, [line], False, 255, thick, cv2.LINE_AA, 4)
-    np.maximum(canvas, one / 255 * min(1.0, width), out=canvas)
-
-
-def clouds(rng: Rng, side: int, cell: float) -> np.ndarray:
-    """(side, side) smooth noise on [0, 1], of structures that wide."""
-    few = max(2, math.ceil(side / cell) + 1)
-    grid = rng.random((few, few), dtype=np.float32)
-    return cv2.resize(grid, (side, side), interpolation=cv2.INTER_CUBIC).clip(0, 1)
-
-
-def scratches(rng: Rng, side: int, marks: Library) -> np.ndarray:
-    """Straight and long, often several side by side; fading out along their way."""
-    canvas = np.zeros((side, side), np.float32)
-    angle, bend = rng.uniform(0, math.pi), rng.choice([0.0, 0.01, 0.05])
-    width = math.exp(rng.uniform(math.log(0.4), math.log(4)))
-    for _ in range(int(rng.integers(1, 5))):
-        points = path_of(rng, side, bend, rng.uniform(0.2, 3) * side)
-        if rng.random() < 0.6:  # along the film
-            centre = points.mean(axis=0)
-            reach = np.linspace(-1, 1, 24) * rng.uniform(0.15, 1.5) * side
-            way = np.array([math.cos(angle), math.sin(angle)])
-            points = centre + reach[:, None] * way + rng.normal(0, 0.3, (24, 2))
-        stroke(canvas, points, width * rng.uniform(0.6, 1.4))
-    if rng.random() < 0.6:
-        canvas = canvas * (clouds(rng, side, side / rng.uniform(2, 12)) * 1.8).clip(0.15, 1)
-    return canvas
-
-
-def hairs(rng: Rng, side: int, marks: Library) -> np.ndarray:
-    canvas = np.zeros((side, side), np.float32)
-    for _ in range(int(rng.integers(1, 4))):
-        points = path_of(rng, side, rng.uniform(0.1, 0.45), rng.uniform(20, 160))
-        stroke(canvas, points, rng.uniform(0.7, 3))
-    return canvas
-
-
-def dust(rng: Rng, side: int, marks: Library) -> np.ndarray:
-    """Specks, some of them outlined on real films."""
-    canvas = np.zeros((side, side), np.uint8)
-    scale = math.exp(rng.uniform(math.log(0.15), math.log(1.2)))
-    for _ in range(round(math.exp(rng.uniform(0, math.log(40))))):
-        centre = rng.uniform(0, side, 2)
-        if len(marks.outlines) and rng.random() < 0.7:
-            shape = marks.outlines[int(rng.integers(len(marks.outlines)))] * scale
-        else:
-            angles = np.sort(rng.uniform(0, 2 * math.pi, int(rng.integers(4, 9))))
-            radius = rng.uniform(0.6, 7) * scale * rng.uniform(0.5, 1.5, (len(angles), 1))
-            shape = radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        turn = rng.uniform(0, 2 * math.pi)
-        c, s = math.cos(turn), math.sin(turn)
-        points = shape @ np.array([[c, -s], [s, c]]) + centre
-        cv2.fillPoly(canvas, [np.rint(points * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-    return canvas / np.float32(255)
-
-
-def drawn(rng: Rng, side: int, marks: Library) -> np.ndarray:
-    """A part of a drawn overlay, at some size and turn."""
-    if not len(marks.overlays):
-        return dust(rng, side, marks)
-    whole = marks.overlays[int(rng.integers(len(marks.overlays)))]
-    factor, angle = rng.uniform(0.4, 1.6), rng.uniform(0, 360)
-    middle = rng.uniform(0, whole.shape[0], 2)
-    turn = cv2.getRotationMatrix2D((float(middle[0]), float(middle[1])), angle, factor)
-    shift = np.zeros((2, 3))
-    shift[:, 2] = side / 2 - middle
-    return cv2.warpAffine(whole, turn + shift, (side, side)).astype(np.float32) / 255
-
-
-def creases(rng: Rng, side: int, marks: Library) -> np.ndarray:
-    """Where a print was folded: across it, ragged, the paper showing."""
-    canvas = np.zeros((side, side), np.float32)
-    points = path_of(rng, side, 0.02, 3 * side)
-    width = rng.uniform(1.2, 6)
-    stroke(canvas, points + rng.normal(0, 0.15 * width, points.shape), width)
-    ragged = clouds(rng, side, rng.uniform(2, 6)) + rng.uniform(0.1, 0.7)
-    return (canvas * ragged.clip(0, 1)).astype(np.float32)
-
-
-def stains(rng: Rng, side: int, marks: Library) -> np.ndarray:
-    """Blotches of mildew or water, of uneven outline."""
-    rows, columns = np.mgrid[:side, :side].astype(np.float32)
-    canvas = np.zeros((side, side), np.float32)
-    largest = rng.uniform(3, 26)
-    for _ in range(round(math.exp(rng.uniform(0, math.log(14))))):
-        top, left = rng.uniform(0, side, 2)
-        radius = largest * rng.uniform(0.3, 1)
-        away = np.hypot(rows - top, (columns - left) * rng.uniform(0.6, 1.6)) / radius
-        edge = rng.uniform(0.08, 0.4)
-        away = away + 0.7 * (clouds(rng, side, radius * 0.7 + 2) - 0.5)
-        np.maximum(canvas, ((1 - away) / edge).clip(0, 1), out=canvas)
-    return canvas
-
-
-Draw = Callable[[Rng, int, Library], np.ndarray]
-KINDS: dict[str, tuple[float, Draw]] = {
-    "scratches": (0.30, scratches),
-    "dust": (0.18, dust),
-    "hairs": (0.12, hairs),
-    "drawn": (0.14, drawn),
-    "creases": (0.12, creases),
-    "stains": (0.07, stains),
-}
+    picture: np.ndarray
+    there: np.ndarray
+    sure: np.ndarray
 
 
 def colour(rng: Rng, kind: str) -> np.ndarray:
     """(3,) of 255, what lies bare or lies on it: paper, film or dirt, with a slight tint."""
-    if kind == "stains":
+    if kind in ("stains", "patches"):
         shade = rng.uniform(20, 150) if rng.random() < 0.7 else rng.uniform(190, 250)
     elif kind == "creases":
         shade = rng.uniform(170, 255) if rng.random() < 0.85 else rng.uniform(0, 50)
@@ -188,6 +41,22 @@ def colour(rng: Rng, kind: str) -> np.ndarray:
     yellow = rng.uniform(0, 25) * np.array([1, 0.3, -1.0])
     tint = rng.normal(0, 4, 3) + yellow * (rng.random() < 0.4)
     return (shade + tint).clip(0, 255)
+
+
+def ink(rng: Rng) -> np.ndarray:
+    """(3,) of 255: black, blue, red or brown, or white on an album's page."""
+    inks = (25, 25, 30), (30, 40, 110), (150, 30, 40), (90, 60, 40), (235, 235, 230)
+    chosen = np.array(inks[int(rng.choice(5, p=[0.35, 0.3, 0.1, 0.15, 0.1]))])
+    return (chosen + rng.normal(0, 15, 3)).clip(0, 255)
+
+
+def beneath(rng: Rng, opacity: np.ndarray) -> np.ndarray:
+    """(S, S, 3) of 255: a torn print's fibres along its edge, and what it lies on beyond them."""
+    inside = (opacity > 0.5).astype(np.uint8)
+    deep = cv2.distanceTransform(inside, cv2.DIST_L2, 3) > rng.uniform(0, 7)
+    paper, ground = rng.uniform(190, 255), float(rng.choice([255, 245, 128, 20, 0]))
+    shade = np.where(deep, ground, paper + 12 * rng.normal(size=opacity.shape))
+    return np.repeat(shade[..., None], 3, axis=2)
 
 
 def drawn_over(
@@ -199,16 +68,22 @@ def drawn_over(
     opacity = draws[kind][1](rng, len(x), marks)
     if rng.random() < 0.5:
         opacity = cv2.GaussianBlur(opacity, (0, 0), rng.uniform(0.3, 1.2))
-    if kind == "stains":
-        strength = rng.uniform(0.2, 0.8)
+    if kind == "torn":
+        return *over(x, opacity, beneath(rng, opacity)), kind
+    if kind in ("stains", "patches"):
+        strength = rng.uniform(0.3, 0.9)
     else:
         strength = rng.uniform(0.3, 1.0) if rng.random() < 0.6 else 1.0
-    opacity = (strength * opacity)[..., None]
     layer = np.broadcast_to(colour(rng, kind), x.shape)
     if rng.random() < 0.5:  # paper and dirt have a texture too
         layer = layer + rng.uniform(0, 18) * rng.normal(size=(*x.shape[:2], 1))
-    after = x + opacity * (layer - x)
-    return after.clip(0, 255), np.abs(after - x).max(axis=2), kind
+    return *over(x, strength * opacity, layer), kind
+
+
+def over(x: np.ndarray, opacity: np.ndarray, layer: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A picture (S, S, 3) with a layer over it, and (S, S), by how much that changes it."""
+    after = (x + opacity[..., None] * (layer - x)).clip(0, 255).astype(np.float32)
+    return after, np.abs(after - x).max(axis=2)
 
 
 def aged(x: np.ndarray, rng: Rng) -> np.ndarray:
@@ -222,7 +97,21 @@ def aged(x: np.ndarray, rng: Rng) -> np.ndarray:
         x = low + x * (high - low) / 255
     if rng.random() < 0.5:
         x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.3, 1.5))
+    if rng.random() < FRAMED:
+        x = framed(x, rng)
     return np.asarray(x, dtype=np.float32)
+
+
+def framed(x: np.ndarray, rng: Rng) -> np.ndarray:
+    """With the border that prints have, on one side or more: straight, and no damage."""
+    shade = rng.uniform(205, 255) if rng.random() < 0.8 else rng.uniform(0, 30)
+    border = shade + rng.uniform(0, 12) * np.array([0, -0.3, -1.0])
+    x = x.copy()
+    for turn in range(4):
+        if rng.random() < 0.4:
+            width = max(1, round(math.exp(rng.uniform(math.log(2), math.log(0.25 * len(x))))))
+            np.rot90(x, turn)[:width] = border
+    return x
 
 
 def scanned(x: np.ndarray, rng: Rng) -> np.ndarray:
@@ -242,17 +131,24 @@ def scanned(x: np.ndarray, rng: Rng) -> np.ndarray:
 
 
 def damaged(
-    crop: np.ndarray, rng: Rng, marks: Library, share: float = 0.45
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A photo's crop as an old print's scan: with damage, where `share` says so, or without.
+    crop: np.ndarray, rng: Rng, marks: Library, share: float = SHARE, written: float = WRITTEN
+) -> Seen:
+    """A photo's crop (S, S, 3) as an old print's scan, some damaged and some written on.
 
-    Returns:
-        (S, S, 3) uint8; (S, S) bool, what is damaged; and (S, S) bool, where that is sure.
+    Args:
+        share, written: of the crops that are damaged, and that have handwriting.
     """
     x = aged(crop.astype(np.float32), rng)
-    change = np.zeros(x.shape[:2], np.float32)
+    change = np.zeros((2, *x.shape[:2]), np.float32)
     if rng.random() < share:
         for _ in range(int(rng.integers(1, 4))):
             x, more, _ = drawn_over(x, rng, marks)
-            change = np.maximum(change, more)
-    return scanned(x, rng), change > (SURE + SEEN) / 2, (change > SURE) | (change < SEEN)
+            change[0] = np.maximum(change[0], more)
+    if rng.random() < written:
+        opacity: np.ndarray = writing(rng, len(x)) * rng.uniform(0.5, 1.0)
+        if rng.random() < 0.6:  # it bleeds
+            opacity = cv2.GaussianBlur(opacity, (0, 0), rng.uniform(0.3, 1.0))
+        x, change[1] = over(x, opacity, ink(rng))
+    sure = (change > SURE) | (change < SEEN)
+    sure[0] &= (change[0] < SEEN) | (change[1] < SEEN)  # under ink nobody knows
+    return Seen(scanned(x, rng), change > (SURE + SEEN) / 2, sure)

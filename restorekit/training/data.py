@@ -12,10 +12,10 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -41,6 +41,7 @@ PURE = 0.2  # share of the faded crops that are of pure colours
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # BT.601
 
 
+Made = TypeVar("Made")
 Share = Annotated[float, Meta(ge=0, le=1)]
 Side = Annotated[int, Meta(ge=1, le=1 << 24)]
 
@@ -329,7 +330,7 @@ class Photos:
         )
 
     def batches(
-        self, first: int, share: range, pinned: bool = False, ahead: int = 4
+        self, first: int, share: range, pinned: bool = False, depth: int = 4
     ) -> Iterator[Batch]:
         """Batches from a step on, the next ones always being prepared in the background.
 
@@ -341,12 +342,7 @@ class Photos:
             made = self.batch(step, share)
             return made.pinned() if pinned else made
 
-        with ThreadPoolExecutor(ahead) as pool:
-            coming = deque(pool.submit(batch, first + i) for i in range(ahead))
-            while True:
-                coming.append(pool.submit(batch, first + ahead))
-                first += 1
-                yield coming.popleft().result()
+        return ahead(batch, first, depth)
 
     def validation(self, count: int, side: int) -> Tensor:
         """Middle crops of held-out photos, (N, 3, side, side) uint8, N <= count; at every scale."""
@@ -359,6 +355,16 @@ class Photos:
         if not crops:
             return self.validation(count, min(side, self.crop))
         return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+
+
+def ahead(make: Callable[[int], Made], first: int, depth: int = 4) -> Iterator[Made]:
+    """make(first), make(first + 1), ... for ever, the next ones being made by as many threads."""
+    with ThreadPoolExecutor(depth) as pool:
+        coming = deque(pool.submit(make, first + i) for i in range(depth))
+        while True:
+            coming.append(pool.submit(make, first + depth))
+            first += 1
+            yield coming.popleft().result()
 
 
 def torn(crop: np.ndarray, rng: np.random.Generator) -> Crop:

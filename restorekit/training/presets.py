@@ -40,6 +40,26 @@ PRESETS: dict[str, Settings] = {
         batch=32,
         rate=2e-3,
     ),
+    "damage": Settings(
+        objective="damage",
+        crop=192,
+        scales=(1.0, 0.6, 0.35),
+        grey=0.0,
+        rotate=False,  # faces are upright
+        batch=6,
+        rate=2e-3,
+        warmup=100,
+        ema=0.995,
+    ),
+    "noise-level": Settings(
+        objective="noise_level",
+        crop=128,
+        faded=0.12,
+        batch=12,
+        rate=2.5e-3,
+        warmup=100,
+        ema=0.995,
+    ),
     "cifar10": Settings(
         network=UNetConfig(
             widths=(128, 256, 256), blocks=3, attention=(1,), norm=True, learned_variance=True

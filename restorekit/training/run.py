@@ -22,7 +22,7 @@ from .settings import Settings
 
 Report = Callable[[dict[str, Any]], None]
 REPORT_EVERY = 5.0  # seconds
-HARMLESS = ("accumulate", "compile")  # settings that a resumed run may change
+HARMLESS = ("accumulate", "compile", "precision")  # settings that a resumed run may change
 MARK = ".restorekit-run"  # says that what lies beside it is a run's
 OWN = (
     "settings.json",
@@ -30,6 +30,10 @@ OWN = (
     "prior.safetensors",
     "prior.md",
     "prior-attribution.tsv",
+    "damage.safetensors",
+    "damage.md",
+    "noise_level.safetensors",
+    "noise_level.md",
     "pictures",
 )
 
@@ -69,7 +73,8 @@ class Run:
     """The folder of a run.
 
     It holds settings.json, checkpoint.pt, log.jsonl, tensorboard/ where TensorBoard is
-    installed, pictures/ of every validation, and at the end prior.safetensors and prior.md.
+    installed, pictures/ of every validation, and at the end the weights and their card:
+    prior.safetensors and prior.md, or those of what else it learned.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -95,10 +100,14 @@ class Run:
         except RestorekitError as error:
             raise RestorekitError(f"{file}: {error}; {remedy}") from error
 
-    def last_scores(self) -> dict[str, float]:
-        """What the last validation found; nothing where there was none."""
+    def last_scores(self, judged: str) -> dict[str, float]:
+        """What the last validation found; nothing where there was none.
+
+        Args:
+            judged: the name of a score that every validation has.
+        """
         rows = rows_of(self.folder / "log.jsonl")
-        found = next((row for row in reversed(rows) if "psnr_25" in row), Row())
+        found = next((row for row in reversed(rows) if judged in row), Row())
         return {key: value for key, value in found.items() if key != "step"}
 
     def own_among(self, photos: Path) -> Path:

@@ -14,6 +14,8 @@ from ..engine.unet_config import UNetConfig
 from ..errors import RestorekitError
 
 OPTIMISERS = ("muon", "adamw")
+PRECISIONS = ("auto", "float32", "bfloat16")
+SMALL = ("damage", "noise_level")  # objectives of networks that are no priors
 
 NUMBER = (int, float)
 
@@ -60,8 +62,10 @@ class Settings:
     """Everything that decides the outcome of a training run.
 
     Attributes:
-        network: the U-Net.
-        schedule, parametrisation, objective: names of the engine's.
+        network: the U-Net of a prior.
+        schedule, parametrisation: names of the engine's.
+        objective: the engine's name of a prior's, or what one of the small networks is to find:
+            "damage" or "noise_level". These have their own networks and draw their own faults.
         sigma_data: standard deviation of the pixels on [-1, 1].
         noise: four rising noise-to-signal ratios, log-uniform between the middle two with the
             probability `focus`, else between the outer two; empty draws the times uniformly
@@ -93,7 +97,8 @@ class Settings:
         warmup: steps of linear warm-up, a twentieth of the run at most; then a cosine to zero.
         clip: largest norm of the gradient; 0 leaves it as it is.
         ema: decay of the exponential moving average of the weights.
-        precision: "bfloat16" trains under autocast, "float32" without.
+        precision: "bfloat16" trains under autocast, "float32" without; "auto" takes bfloat16
+            where the device has units for it.
         seed: of the weights, the crops and the noise.
     """
 
@@ -128,7 +133,7 @@ class Settings:
     warmup: int = 500
     clip: float = 1.0
     ema: float = 0.999
-    precision: str = "bfloat16"
+    precision: str = "auto"
     seed: int = 0
 
     def as_dict(self) -> dict[str, Any]:
@@ -154,9 +159,9 @@ class Settings:
         known: tuple[tuple[str, str, Any], ...] = (
             ("schedule", self.schedule, SCHEDULES),
             ("parametrisation", self.parametrisation, PARAMETRISATIONS),
-            ("objective", self.objective, OBJECTIVES),
+            ("objective", self.objective, (*OBJECTIVES, *SMALL)),
             ("optimiser", self.optimiser, OPTIMISERS),
-            ("precision", self.precision, ("float32", "bfloat16")),
+            ("precision", self.precision, PRECISIONS),
         )
         for name, value, choices in known:
             if not isinstance(value, str) or value not in choices:

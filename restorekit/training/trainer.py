@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import hashlib
 import logging
 import math
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from .. import priors
-from ..engine.denoiser import NetworkDenoiser
-from ..engine.losses import OBJECTIVES
-from ..engine.schedule import SCHEDULES
-from ..engine.unet import UNet
-from ..engine.unet_config import UNetConfig
 from ..errors import RestorekitError
-from ..files import make_folder, read
+from ..files import make_folder
 from ..units import YEAR
-from . import augment, draws, export, validation
-from .data import Photos, to_unit
+from . import attribution, export
+from .goals import Seen, goal_of
 from .muon import Muon
+from .precision import precision_of
 from .run import REPORT_EVERY, Checkpoint, Log, Report, Run
 from .settings import Settings
-from .unfold import unfolded
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +35,8 @@ def train(
     folder: Path,
     *,
     device: str = "cpu",
-    init: Path | None = None,
+    init: str | Path | None = None,
+    marks: Path | None = None,
     cache: Path | None = None,
     minutes: float | None = None,
     pause: float | None = None,
@@ -53,20 +45,21 @@ def train(
     name: str | None = None,
     report: Report | None = None,
 ) -> Path:
-    """Trains a prior, or goes on where the run in `folder` stopped, and writes its weights there.
+    """Trains a network, or goes on where the run in `folder` stopped, and writes its weights there.
 
     Args:
         settings: what decides the outcome.
         data: a folder of photos.
         folder: of the run; see `Run` for what it holds.
         device: "cpu", "cuda", ...; several processes started by torchrun share the work.
-        init: weights to start from; passed over where the run goes on.
+        init: weights to start from, a name or a file; passed over where the run goes on.
+        marks: a folder of real marks, for the objective "damage".
         cache: where the photos are kept decoded, which runs may share; `folder`/cache by default.
         minutes: of training, over all resumptions, without decoding and validations; replaces
             settings.steps. A resumed run keeps its own unless another is given.
         pause: minutes after which to save and stop for now, to be resumed; None: when it is done.
         save_every, validate_every: seconds between checkpoints and validations.
-        name: of the prior; "prior", or as the run was told before.
+        name: of what is learned; by default as the run was told before, or "prior", say.
         report: called with every logged row, and every few seconds with the progress alone.
 
     Returns:
@@ -85,24 +78,24 @@ def train(
     own = run.own_among(data)
     check_times(minutes, pause, save_every, validate_every)
     saved = run.load(device) if run.checkpoint.exists() else None
-    schedule = SCHEDULES[settings.schedule]()
+    goal = goal_of(settings, marks=marks)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        network = UNet(settings.network).to(device)
+        network = goal.network().to(device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     started_from = saved["started_from"] if saved else None
     if init is not None and not saved:
-        started_from = start_from(network, init, settings)
-    photos = Photos.of(
-        settings, data, cache or folder / "cache", without=own, report=report if chief else None
+        started_from = goal.begin_with(network, init)
+    photos = goal.photos(
+        data, cache or folder / "cache", without=own, report=report if chief else None
     )
     if chief:
         make_folder(folder)
-        export.keep_attribution(run, data)
+        attribution.keep_attribution(run, data)
         run.begin(settings)
 
     averaged = {k: v.detach().clone() for k, v in network.state_dict().items()}
-    optimisers = optimisers_for(network, settings)
+    optimisers = optimisers_for(network, settings, device)
     step, elapsed = 0, 0.0
     loss_sum, losses = torch.zeros((), device=device), 0  # of the steps since the last row
     if saved:
@@ -117,7 +110,7 @@ def train(
         minutes, name = minutes or saved["minutes"], name or saved["name"]
         if chief and saved["key"] != photos.key:
             log.warning("%s: not the photos that the run began with; it goes on with them", data)
-    name = name or "prior"
+    name = name or goal.stem
     rows = Log(run, step, report) if chief else None
 
     def save(loss: Tensor) -> None:
@@ -140,30 +133,19 @@ def train(
         run.save(state)
 
     def validate() -> None:
-        copy = UNet(settings.network).to(device)
+        copy = goal.network().to(device)
         copy.load_state_dict(averaged)
-        denoiser = NetworkDenoiser(copy.eval().requires_grad_(False), schedule, **kind)
-        scores = validation.scores(denoiser, photos, device)
-        validation.draw(denoiser, photos, device, run.pictures / f"{step:07}.png")
+        copy.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        scores = goal.scores(copy, photos, device, run.pictures / f"{step:07}.png")
         if rows is not None:
             rows({"step": step, **scores})
 
-    kind: dict[str, Any] = {
-        "parametrisation": settings.parametrisation,
-        "sigma_data": settings.sigma_data,
-        "precision": getattr(torch, settings.precision),
-        "mapped": settings.network.mapped,
-    }
     replica: nn.Module = network
     if settings.compile:
         replica = torch.compile(replica)  # type: ignore[assignment]
     if world > 1:
         replica = nn.parallel.DistributedDataParallel(replica)
-    denoiser = NetworkDenoiser(replica, schedule, **kind)
-    restorer = NetworkDenoiser(network, schedule, **kind)  # waits for no other process
-    objective = OBJECTIVES[settings.objective]
     share = range(rank * settings.batch // world, (rank + 1) * settings.batch // world)
-    mine = slice(share.start, share.stop)
     part = len(share) // settings.accumulate
     clocks = dist.new_group(backend="gloo") if world > 1 else None  # does not wait for a GPU
     start, before = step, elapsed  # of this call
@@ -171,40 +153,20 @@ def train(
     last_row = last_save = last_report = last_validation = time.monotonic()
     timed = step  # the first step since the last row, or since the run goes on
 
-    for crops in photos.batches(step, share, pinned=cuda):
+    for batch in goal.batches(photos, step, share, pinned=cuda):
         elapsed = time.monotonic() - began
         if (minutes or pause) and clocks is not None:
             elapsed = first_clock(elapsed, clocks)
         progress = elapsed / (60 * minutes) if minutes else step / settings.steps
         # Everything random in a step follows from its number: resuming needs no saved state.
-        x_0 = to_unit(crops.x_0.to(device, non_blocking=True))
-        colours = draws.seed_of(settings, step, draws.COLOURS)
-        x_0 = augment.augmented(
-            x_0, settings.jitter, settings.shuffle, colours, settings.batch, mine
-        )
-        t = draws.times(settings, schedule, step)[mine]
-        eps = draws.noise(settings, x_0, step)[mine]
-        faults, holes = crops.faults, crops.holes
-        if faults is not None:
-            told = draws.told(settings, step)[mine]
-            faults = photographed = faults.to(device, non_blocking=True)
-            if holes is not None:
-                holes = holes.to(device, non_blocking=True)
-                photographed = faults * holes.flatten(1).all(1)[:, None, None, None]
-            t, eps = draws.of_faults(schedule, t, eps, photographed, told)
-            if holes is not None:
-                t, eps = draws.of_holes(schedule, t, eps, holes, faults)
-        if settings.unfold:
-            t, eps = unfolded(
-                restorer, x_0, t, eps, settings, step, faults=faults, holes=holes, mine=mine
-            )
+        given = goal.given(network, batch, Seen(step, share), device)
 
         loss = torch.zeros((), device=device)
         for first in range(0, len(share), part):
             some = slice(first, first + part)
             synchronise = world == 1 or first + part == len(share)
             with contextlib.nullcontext() if synchronise else replica.no_sync():  # type: ignore[operator]
-                some_loss = objective(denoiser, x_0[some], t[some], eps[some]).sum() / len(share)
+                some_loss = goal.loss(replica, *(row[some] for row in given)) / len(share)
                 some_loss.backward()
             loss += mean_over_processes(some_loss.detach(), world)
         now = time.monotonic()
@@ -250,14 +212,14 @@ def train(
         # A finished run that is started again has these rows.
         if losses and rows.last.get("loss") != step:
             rows({"step": step, "elapsed": round(elapsed, 1), "loss": loss_sum.item() / losses})
-        if not paused and rows.last.get("psnr_25") != step:
+        if not paused and rows.last.get(goal.judged) != step:
             validate()
         rows.close()
         export.export(run)
     if world > 1:
         dist.barrier()
         dist.destroy_process_group()
-    return run.weights
+    return folder / f"{goal.stem}.safetensors"
 
 
 def check_times(
@@ -288,9 +250,11 @@ def rate_at(settings: Settings, step: int, progress: float) -> float:
     return settings.rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
-def optimisers_for(network: UNet, settings: Settings) -> list[torch.optim.Optimizer]:
+def optimisers_for(
+    network: nn.Module, settings: Settings, device: str = "cpu"
+) -> list[torch.optim.Optimizer]:
     """AdamW, beside Muon for the convolutions between stem and head where the settings say so."""
-    ends = {id(p) for layer in (network.stem, network.head) for p in layer.parameters()}
+    ends = {id(p) for layer in ("stem", "head") for p in network.get_submodule(layer).parameters()}
     dense = [p for p in network.parameters() if p.ndim == 4 and p.shape[1] > 1]
     muon = settings.optimiser == "muon"
     matrices = [p for p in dense if muon and id(p) not in ends]
@@ -302,7 +266,7 @@ def optimisers_for(network: UNet, settings: Settings) -> list[torch.optim.Optimi
     )
     if not matrices:
         return [adam]
-    precision = getattr(torch, settings.precision)
+    precision = precision_of(settings, device)
     return [adam, Muon(matrices, settings.rate, weight_decay=decay, precision=precision)]
 
 
@@ -311,27 +275,6 @@ def average(averaged: dict[str, Tensor], network: nn.Module, decay: float) -> No
     """The exponential moving average of the weights, a step further."""
     current = list(network.state_dict().values())
     torch._foreach_lerp_(list(averaged.values()), current, 1 - decay)
-
-
-def start_from(network: UNet, init: Path, settings: Settings) -> str:
-    """Copies the weights of a prior of the same making; returns its name and hash.
-
-    One that knows no map may become one that does: it begins by passing the map over.
-    """
-    weights = priors.load(init).network.state_dict()
-    described = priors.read_metadata(init)
-    theirs = described | {"network": UNetConfig(**described["network"])}
-    if settings.network.mapped and not theirs["network"].mapped:
-        theirs["network"] = dataclasses.replace(theirs["network"], mapped=True)
-        stem = torch.zeros_like(network.stem.weight)
-        stem[:, : weights["stem.weight"].shape[1]] = weights["stem.weight"]
-        weights["stem.weight"] = stem
-    for name in ("network", "parametrisation", "sigma_data"):
-        if theirs[name] != getattr(settings, name):
-            raise RestorekitError(f"{init}: its {name} differs from the settings'; train anew")
-    network.load_state_dict(weights)
-    digest = hashlib.sha256(read(init)).hexdigest()
-    return f"{described.get('name', init.stem)} (sha256 {digest[:16]})"
 
 
 def join(device: str) -> tuple[int, int, str]:
