@@ -7,12 +7,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from restorekit_inpaint import masks
 from restorekit_inpaint.task import fill
+from safetensors.torch import load_file, save_file
 from skimage import data
 
 import restorekit
-from restorekit import images
+from restorekit import damage, images
 from restorekit.errors import RestorekitError
 from restorekit.fill import telea
 from restorekit.units import from_engine, to_engine
@@ -77,6 +79,8 @@ def test_grown_by_pixels() -> None:
         ({"mask": "auto", "mask_invert": True}, "--mask-invert goes with mask files"),
         ({"mask": "auto", "mask_color": "red"}, "--mask-color goes with --mask FILE"),
         ({"mask": STROKE, "mask_color": "red"}, "--mask-color goes with --mask FILE"),
+        ({"mask": STROKE, "mask_writing": True}, "--mask-writing and --mask-finder go with"),
+        ({"mask": STROKE, "mask_finder": "x"}, "--mask-writing and --mask-finder go with"),
         ({"mask": "auto", "mask_from_alpha": True}, "give one of --mask FILE, --mask auto"),
     ],
 )
@@ -144,3 +148,25 @@ def test_the_first_guess_is_teleas_of_the_whole_photo(seed: int) -> None:
     whole = telea(photo, hole > 0)
     guess = from_engine(fill(to_engine(photo), hole > 0), np.dtype(np.uint8))
     np.testing.assert_array_equal(guess, whole)
+
+
+def test_what_finds_damage_may_be_ones_own(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The weights of a run, whatever they have become; one that finds all of a photo is no use."""
+    (here / "in").mkdir()
+    (here / "mine").mkdir()
+    save("in/photo.png", PHOTO)
+    weights = load_file(damage.WEIGHTS)
+    weights["head.weight"] = torch.zeros_like(weights["head.weight"])
+    command = "inpaint in -o out --mask auto --mask-finder mine --save-mask --steps 1"
+    for bias, writing, found in ((-20, "", False), (-20, "--mask-writing", True), (20, "", True)):
+        weights["head.bias"] = torch.tensor([bias, -20.0])
+        if writing:
+            weights["head.bias"][1] = 20.0
+        save_file(weights, here / "mine" / "damage.safetensors")
+        assert run(f"{command} {writing} --on-exists overwrite") == (3 if found else 0)
+        assert ("all of it looks damaged" in capfd.readouterr().err) == found
+    save_file({"head.bias": torch.zeros(2)}, here / "mine" / "damage.safetensors")
+    assert run(f"{command} --on-exists overwrite") == 3
+    assert "damage.safetensors: holds no weights of DamageNetwork" in capfd.readouterr().err
+    assert run("inpaint in/photo.png -o out.png --mask auto --mask-finder none") == 1
+    assert "none: " in capfd.readouterr().err

@@ -28,6 +28,15 @@ CALLED_FOR = (
 
 
 @dataclass(frozen=True)
+class How:
+    """How damage is looked for: how sure it must be, whether handwriting counts, with what."""
+
+    threshold: float
+    writing: bool = False
+    finder: Path | None = None
+
+
+@dataclass(frozen=True)
 class Hole:
     """What is to be repaired: where, and the name of what says so."""
 
@@ -115,6 +124,8 @@ def hole_of(
     mask_invert: bool,
     mask_from_alpha: bool,
     mask_threshold: float,
+    mask_writing: bool,
+    mask_finder: str | os.PathLike[str] | None,
     mask_grow: int | None,
     mask_color: str | None,
     **others: Any,
@@ -130,14 +141,22 @@ def hole_of(
     of_file = mask_dir is not None or (isinstance(mask, str | os.PathLike) and mask != AUTO)
     if mask_invert and (not of_file and (mask_from_alpha or isinstance(mask, str))):
         raise RestorekitError("--mask-invert goes with mask files alone")
+    if (mask_writing or mask_finder) and not (isinstance(mask, str) and mask == AUTO):
+        raise RestorekitError("--mask-writing and --mask-finder go with --mask auto")
     if mask_color is not None and (not of_file or mask_invert):
         raise RestorekitError(
             "--mask-color goes with --mask FILE or --mask-dir FOLDER, without --mask-invert: a "
             "copy of the photo, painted over in that colour"
         )
     if isinstance(mask, str) and mask == AUTO:
-        found = found_within(picture, mask_threshold)
-        return Hole(grown(found, GROWN if mask_grow is None else mask_grow), AUTO)
+        how = How(mask_threshold, mask_writing, finder_at(mask_finder))
+        found = found_within(picture, how)
+        where = grown(found, GROWN if mask_grow is None else mask_grow)
+        if where.all():
+            raise RestorekitError(
+                "--mask auto: all of it looks damaged; raise --mask-threshold, or paint a mask"
+            )
+        return Hole(where, AUTO)
     if mask_from_alpha:
         if picture.alpha is None:
             raise RestorekitError("the photo has no transparency; use --mask FILE")
@@ -215,21 +234,29 @@ def rgb(color: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def found_within(picture: Picture, threshold: float) -> np.ndarray:
+def finder_at(given: str | os.PathLike[str] | None) -> Path | None:
+    """The weights in a file, or in the folder of a training run; None: those shipped."""
+    path = None if given is None else Path(given)
+    return path / "damage.safetensors" if path is not None and path.is_dir() else path
+
+
+def found_within(picture: Picture, how: How) -> np.ndarray:
     """(H, W) bool: what looks damaged in a picture or, with what is around it, in a part of one."""
     part = picture.window
     if part is None or picture.photo is None:
-        return found_in(picture.pixels, threshold)
+        return found_in(picture.pixels, how)
     around = part.grown(AROUND, (ALIGNED, ALIGNED))
-    found = found_in(picture.whole[(..., *around.slices)], threshold)
+    found = found_in(picture.whole[(..., *around.slices)], how)
     return part.within(around).cut(found)
 
 
-def found_in(pixels: Tensor, threshold: float) -> np.ndarray:
-    """(H, W) bool: what looks damaged in (1, C, H, W), at least that surely."""
+def found_in(pixels: Tensor, how: How) -> np.ndarray:
+    """(H, W) bool: what looks damaged in (1, C, H, W)."""
     from restorekit import damage
 
-    return damage.marked(damage.find(pixels), threshold)
+    damaged, written = damage.find(pixels, how.finder or damage.WEIGHTS)
+    found = damage.marked(damaged, how.threshold)
+    return found | damage.marked(written, how.threshold) if how.writing else found
 
 
 def share_found_in(pixels: Tensor, threshold: float) -> float:
@@ -241,7 +268,7 @@ def share_found_in(pixels: Tensor, threshold: float) -> float:
     if factor < 1:
         size = [max(1, round(side * factor)) for side in (height, width)]
         pixels = F.interpolate(pixels, size, mode="area")
-    return float(found_in(pixels, threshold).mean())
+    return float(found_in(pixels, How(threshold)).mean())
 
 
 def grown(hole: np.ndarray, pixels: int) -> np.ndarray:

@@ -74,6 +74,17 @@ class Inpaint(Task):
             help=f"Widen the mask; by default {masks.GROWN} pixels of what is found, else 0.",
         ),
         click.Option(
+            ["--mask-writing"],
+            is_flag=True,
+            help="With --mask auto: handwriting is to go too.",
+        ),
+        click.Option(
+            ["--mask-finder"],
+            type=click.Path(),
+            metavar="PATH",
+            help="With --mask auto: what finds it, of a run of `train --preset damage`.",
+        ),
+        click.Option(
             ["--save-mask"],
             is_flag=True,
             help="Write what was repaired beside the photo, as NAME-mask.png, to be corrected and "
@@ -115,7 +126,8 @@ class Inpaint(Task):
 
     def reads(self, name: str, **options: Any) -> list[Path]:
         path = masks.path_of(name, options["mask"], options["mask_dir"])
-        return [] if path is None else [path]
+        finder = masks.finder_at(options["mask_finder"])
+        return [file for file in (path, finder) if file is not None]
 
     def marked(self, picture: Picture, **options: Any) -> np.ndarray:
         return masks.hole_of(picture, **options).where
@@ -204,7 +216,7 @@ def degrade(
     hole = drawn.mask_for(clean.shape[:2], noise, **options)
     damaged = clean.copy()
     damaged[hole] = 0
-    ignored = {"mask_dir": None, "mask_invert": False}
+    ignored = {"mask_dir": None, "mask_invert": False, "mask_writing": False, "mask_finder": None}
     kept = {n: v for n, v in options.items() if n not in drawn.NAMES}
     return clean, damaged, {**kept, **ignored, "mask": hole}
 
