@@ -1,13 +1,19 @@
-"""What tensors that were read must be before a network is given them."""
+"""What tensors must be before a network is given them or a file is made of them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import RestorekitError
+from .files import write
 
 if TYPE_CHECKING:
     import torch
 
+KEY = "restorekit"  # of what a weights file says of itself
 Shape = tuple[int, ...]
 
 
@@ -25,3 +31,22 @@ def check_finite(tensors: Mapping[str, torch.Tensor]) -> None:
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise ValueError(f"tensor {name!r} holds NaN or infinity")
+
+
+def save(path: Path, tensors: Mapping[str, torch.Tensor], described: dict[str, Any]) -> None:
+    """Writes weights, in half precision, with their description; atomically.
+
+    Raises:
+        RestorekitError: if a value is not finite in half precision.
+    """
+    import torch
+    from safetensors.torch import save as serialise
+
+    half = {name: t.detach().to("cpu", torch.float16).contiguous() for name, t in tensors.items()}
+    try:
+        check_finite(half)
+    except ValueError as error:
+        raise RestorekitError(
+            f"{path}: not written, as {error}; train on from an earlier checkpoint"
+        ) from error
+    write(path, serialise(half, {KEY: json.dumps(described, sort_keys=True)}))

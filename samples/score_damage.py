@@ -3,10 +3,11 @@
     python samples/score_damage.py DAMAGED_FROM --marks DAMAGE --sound PHOTOS
 
 Draws damage over the photos in DAMAGED_FROM in ways that the network was not trained on (other
-curves, other textures, and of the drawn overlays in DAMAGE those that training leaves), finds it,
-and prints recall and precision for each kind; then the false alarms on the photos of --sound. A
-pixel found within two pixels of damage is no false alarm, since damage has soft edges, and one that
-is missed within two pixels of what was found is no miss.
+curves, other textures, other letters, and of the drawn overlays in DAMAGE those that training
+leaves), finds it, and prints recall and precision for each kind; then the false alarms on the
+photos of --sound, of damage and of handwriting. A pixel found within two pixels of damage is no
+false alarm, since damage has soft edges, and one that is missed within two pixels of what was found
+is no miss.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -26,11 +28,13 @@ Rng = np.random.Generator
 NEAR = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 SEEN = 10  # of 255: changes below are no damage that could be seen
 SIDE = 640  # pixels of the photos' crops
+WRITING = "handwriting"  # which is looked for by itself
 
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 parser.add_argument("photos", type=Path)
 parser.add_argument("--marks", type=Path, required=True)
 parser.add_argument("--sound", type=Path)
+parser.add_argument("--weights", type=Path, default=damage.WEIGHTS)
 parser.add_argument("--count", type=int, default=100)
 parser.add_argument("--threshold", type=float, action="append")
 parser.add_argument("--save", type=Path, help="where some pictures go, with what was found in red")
@@ -85,6 +89,35 @@ def specks(rng: Rng, size: tuple[int, int], _: Path) -> np.ndarray:
     return canvas
 
 
+def borders(rng: Rng, size: tuple[int, int], _: Path) -> np.ndarray:
+    """One side torn off along a walk at random."""
+    turned = bool(rng.integers(2))
+    height, width = size[::-1] if turned else size
+    steps = cv2.GaussianBlur(rng.normal(0, 2.5, (1, width)), (0, 0), rng.uniform(0.7, 3))[0]
+    depth = rng.uniform(0.02, 0.15) * height + np.cumsum(steps - steps.mean())
+    gone = np.arange(height)[:, None] < depth
+    gone = gone[::-1] if rng.integers(2) else gone
+    return np.ascontiguousarray((gone.T if turned else gone) * np.uint8(255))
+
+
+def letters(rng: Rng, size: tuple[int, int], _: Path) -> np.ndarray:
+    """Words of joined strokes, each letter two or three arcs between points of its own."""
+    canvas = np.zeros(size, np.uint8)
+    t = np.linspace(0, 1, 12)[:, None]
+    for _ in range(int(rng.integers(1, 4))):
+        tall, width = rng.uniform(14, 45), int(rng.integers(1, 4))
+        at = rng.random(2) * (0.6 * size[1], 0.85 * size[0])
+        for _ in range(int(rng.integers(4, 14))):
+            top = rng.choice([0.45, 0.5, 1.0])
+            ends = rng.random((int(rng.integers(3, 5)), 2)) * (0.5, -top) * tall
+            ends[0], ends[-1] = (0, 0), (0.6 * tall, 0)
+            for start, end in pairwise(ends):
+                bow = (start + end) / 2 + rng.normal(0, 0.2 * tall, 2)
+                line(canvas, at + (1 - t) ** 2 * start + 2 * t * (1 - t) * bow + t**2 * end, width)
+            at = at + ends[-1] + (rng.random() < 0.2) * np.array([0.5 * tall, 0])
+    return canvas
+
+
 def overlay(kind: str) -> Callable[[Rng, tuple[int, int], Path], np.ndarray]:
     """One of the last four drawn overlays of a kind."""
 
@@ -107,6 +140,8 @@ KINDS: dict[str, Callable[[Rng, tuple[int, int], Path], np.ndarray]] = {
     "creases": creases,
     "stains": stains,
     "specks": specks,
+    "torn borders": borders,
+    WRITING: letters,
     "hairs, drawn": overlay("hair"),
     "short hairs, drawn": overlay("hair-short"),
     "scratches, drawn": overlay("scratches"),
@@ -122,9 +157,13 @@ def damaged(photo: np.ndarray, rng: Rng, kind: str, marks: Path) -> tuple[np.nda
     opacity = KINDS[kind](rng, photo.shape[:2], marks)[..., None] / np.float32(255)
     light = rng.random() < 0.6
     shade = rng.uniform(200, 255) if light else rng.uniform(0, 60)
+    if kind == "torn borders":
+        light, shade, opacity = True, float(rng.choice([255, 10, 235])), opacity * 2
+    if kind == WRITING:
+        shade = float(rng.uniform(0, 70))
     if kind == "stains":
         shade, opacity = rng.uniform(30, 120), opacity * rng.uniform(0.4, 0.8)
-    after = x + opacity * rng.uniform(0.6, 1.0) * (shade - x)
+    after = x + (opacity * rng.uniform(0.6, 1.0)).clip(0, 1) * (shade - x)
     where = np.abs(after - x).max(axis=2) > SEEN
     after = after + rng.normal(0, rng.uniform(0, 4), (*x.shape[:2], 1))
     eight = np.rint(after.clip(0, 255)).astype(np.uint8)
@@ -163,7 +202,8 @@ def main() -> None:
         rng = np.random.default_rng((20260, number))
         kind = list(KINDS)[number % len(KINDS)]
         picture, where = damaged(opened(path), rng, kind, given.marks)
-        sure = damage.find(to_engine(picture))
+        writing = kind == WRITING
+        sure = damage.find(to_engine(picture), writing=writing, weights=given.weights)[-1]
         for t in thresholds:
             found = damage.marked(sure, t)
             hit, right = (where & near(found)).sum(), (found & near(where)).sum()
@@ -178,20 +218,25 @@ def main() -> None:
         for name, (hit, there, right, found) in rows:
             print(f"  {name:20} {hit / max(there, 1):6.1%} {right / max(found, 1):6.1%}")
     if given.sound:
-        shares: dict[float, list[float]] = {t: [] for t in thresholds}
+        kinds = "damage", WRITING
+        shares: dict[tuple[str, float], list[float]] = {
+            (k, t): [] for k in kinds for t in thresholds
+        }
         took, area = 0.0, 0
         for path in photos(given.sound):
             picture = opened(path)
             began = time.monotonic()
-            sure = damage.find(to_engine(picture))
+            both = damage.find(to_engine(picture), writing=True, weights=given.weights)
             took += time.monotonic() - began
             area += picture.shape[0] * picture.shape[1]
-            for t in thresholds:
-                shares[t].append(float(damage.marked(sure, t).mean()))
-        for t, found in shares.items():
+            for kind, sure in zip(kinds, both, strict=True):
+                for t in thresholds:
+                    shares[kind, t].append(float(damage.marked(sure, t).mean()))
+        for (kind, t), found in shares.items():
             print(
-                f"false alarms at {t:g}: {np.mean(found):.3%} of the pixels, {max(found):.3%} at "
-                f"the worst, none on {np.mean(np.array(found) == 0):.0%} of {len(found)} photos"
+                f"{kind} where there is none, at {t:g}: {np.mean(found):.3%} of the pixels, "
+                f"{max(found):.3%} at the worst, none on {np.mean(np.array(found) == 0):.0%} of "
+                f"{len(found)} photos"
             )
         print(f"{took / area * 1e6:.2f} s / MP")
 

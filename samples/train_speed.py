@@ -24,14 +24,17 @@ from restorekit.engine.losses import OBJECTIVES
 from restorekit.engine.schedule import SCHEDULES
 from restorekit.engine.unet import UNet
 from restorekit.training import draws
+from restorekit.training.precision import precision_of
 from restorekit.training.presets import PRESETS
-from restorekit.training.settings import Settings
+from restorekit.training.settings import SMALL, Settings
 from restorekit.training.trainer import LOG_EVERY, optimisers_for, train
+
+PRIORS = [name for name, settings in PRESETS.items() if settings.objective not in SMALL]
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("photos", type=Path)
 parser.add_argument("run", type=Path, help="a folder for the trainer; its runs are deleted")
-parser.add_argument("--preset", default="photo-b", choices=list(PRESETS))
+parser.add_argument("--preset", default="photo-b", choices=PRIORS)
 parser.add_argument("--steps", type=int, default=150)
 parser.add_argument("--rounds", type=int, default=3)
 parser.add_argument("--device", default="cpu")
@@ -41,9 +44,9 @@ def bare(settings: Settings, device: str, steps: int) -> float:
     """Pictures a second of the steps alone."""
     network = UNet(settings.network).to(device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimisers = optimisers_for(network, settings)
+    optimisers = optimisers_for(network, settings, device)
     schedule = SCHEDULES[settings.schedule]()
-    precision = getattr(torch, settings.precision)
+    precision = precision_of(settings, device)
     denoiser = NetworkDenoiser(
         network, schedule, settings.parametrisation, settings.sigma_data, precision
     )

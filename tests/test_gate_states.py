@@ -39,7 +39,7 @@ def checkpoint(**changed: Any) -> Any:
     state: Checkpoint = {
         "network": own,
         "averaged": {k: v.clone() for k, v in own.items()},
-        "optimisers": [o.state_dict() for o in trainer.optimisers_for(network, TINY)],
+        "optimisers": [o.state_dict() for o in trainer.optimisers_for(network, TINY, "cpu")],
         "step": 3,
         "elapsed": 1.0,
         "minutes": None,

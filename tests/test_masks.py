@@ -79,8 +79,6 @@ def test_grown_by_pixels() -> None:
         ({"mask": "auto", "mask_invert": True}, "--mask-invert goes with mask files"),
         ({"mask": "auto", "mask_color": "red"}, "--mask-color goes with --mask FILE"),
         ({"mask": STROKE, "mask_color": "red"}, "--mask-color goes with --mask FILE"),
-        ({"mask": STROKE, "mask_writing": True}, "--mask-writing and --mask-finder go with"),
-        ({"mask": STROKE, "mask_finder": "x"}, "--mask-writing and --mask-finder go with"),
         ({"mask": "auto", "mask_from_alpha": True}, "give one of --mask FILE, --mask auto"),
     ],
 )

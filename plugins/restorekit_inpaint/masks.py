@@ -141,8 +141,6 @@ def hole_of(
     of_file = mask_dir is not None or (isinstance(mask, str | os.PathLike) and mask != AUTO)
     if mask_invert and (not of_file and (mask_from_alpha or isinstance(mask, str))):
         raise RestorekitError("--mask-invert goes with mask files alone")
-    if (mask_writing or mask_finder) and not (isinstance(mask, str) and mask == AUTO):
-        raise RestorekitError("--mask-writing and --mask-finder go with --mask auto")
     if mask_color is not None and (not of_file or mask_invert):
         raise RestorekitError(
             "--mask-color goes with --mask FILE or --mask-dir FOLDER, without --mask-invert: a "
@@ -151,11 +149,13 @@ def hole_of(
     if isinstance(mask, str) and mask == AUTO:
         how = How(mask_threshold, mask_writing, finder_at(mask_finder))
         found = found_within(picture, how)
-        where = grown(found, GROWN if mask_grow is None else mask_grow)
-        if where.all():
+        if found.all():
             raise RestorekitError(
                 "--mask auto: all of it looks damaged; raise --mask-threshold, or paint a mask"
             )
+        where = grown(found, GROWN if mask_grow is None else mask_grow)
+        if where.all():
+            raise RestorekitError("--mask-grow: so wide that all is to be repaired; give less")
         return Hole(where, AUTO)
     if mask_from_alpha:
         if picture.alpha is None:
@@ -252,11 +252,12 @@ def found_within(picture: Picture, how: How) -> np.ndarray:
 
 def found_in(pixels: Tensor, how: How) -> np.ndarray:
     """(H, W) bool: what looks damaged in (1, C, H, W)."""
+    import numpy as np
+
     from restorekit import damage
 
-    damaged, written = damage.find(pixels, how.finder or damage.WEIGHTS)
-    found = damage.marked(damaged, how.threshold)
-    return found | damage.marked(written, how.threshold) if how.writing else found
+    kinds = damage.find(pixels, writing=how.writing, weights=how.finder or damage.WEIGHTS)
+    return np.logical_or.reduce([damage.marked(sure, how.threshold) for sure in kinds])
 
 
 def share_found_in(pixels: Tensor, threshold: float) -> float:

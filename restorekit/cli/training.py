@@ -31,7 +31,8 @@ from .common import PATH
     "--preset",
     default="photo-b",
     show_default=True,
-    help="Of priors photo-b, photo-s, scene64, cifar10; else damage, noise-level.",
+    help="A prior's: photo-b, photo-s, scene64, cifar10; of what finds damage, damage; of what "
+    "estimates noise, noise_level.",
 )
 @click.option("--config", type=PATH, help="TOML file of settings over the preset.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
@@ -45,7 +46,7 @@ from .common import PATH
     type=Number(0, YEAR, min_open=True),
     help="Minutes after which to stop for now; run again to go on.",
 )
-@click.option("--init", help="Weights to start from: a prior, a file or a run.")
+@click.option("--init", help="Weights to start from: a name, as --prior has it, a file or a run.")
 @click.option(
     "--marks",
     type=PATH,

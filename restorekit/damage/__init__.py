@@ -31,8 +31,8 @@ def _network(weights: Path, _written: int) -> DamageNetwork:
     return loaded(DamageNetwork, weights)
 
 
-def find(x: Tensor, weights: Path = WEIGHTS) -> Tensor:
-    """How sure each pixel of a picture is damaged, and how sure it is written on: (2, H, W).
+def find(x: Tensor, *, writing: bool = False, weights: Path = WEIGHTS) -> Tensor:
+    """How sure each pixel of a picture is damaged, and where asked written on: (1 or 2, H, W).
 
     On [0, 1]. At the picture's own size, half and a quarter, since damage is of any width: the
     surest counts.
@@ -50,7 +50,8 @@ def find(x: Tensor, weights: Path = WEIGHTS) -> Tensor:
     network = _network(weights, weights.stat().st_mtime_ns if weights.exists() else 0)
     size = x.shape[2:]
     x = x.float().clamp(-1, 1).expand(-1, 3, -1, -1)
-    surest = torch.zeros(2, *size)
+    kinds = 1 + writing
+    surest = torch.zeros(kinds, *size)
     with torch.inference_mode():
         for scale in SCALES:
             if scale < 1:
@@ -60,7 +61,7 @@ def find(x: Tensor, weights: Path = WEIGHTS) -> Tensor:
                 seen = F.interpolate(x, small, mode="area")
             else:
                 seen = x
-            here = _find_at(network, seen)
+            here = _find_at(network, seen, kinds)
             if scale < 1:
                 here = F.interpolate(here[None], size, mode="bilinear")[0]
             surest = torch.maximum(surest, here)
@@ -80,15 +81,15 @@ def marked(sure: Tensor, threshold: float) -> np.ndarray:
     return apply_hysteresis_threshold(sure.numpy(), threshold / 2, threshold)
 
 
-def _find_at(network: DamageNetwork, x: Tensor) -> Tensor:
-    """The same at one size, in tiles that overlap."""
+def _find_at(network: DamageNetwork, x: Tensor, kinds: int) -> Tensor:
+    """The same at one size, in tiles that overlap, of the first so many kinds."""
     import torch
     import torch.nn.functional as F
 
     from .network import MULTIPLE
 
     height, width = x.shape[2:]
-    answer = torch.empty(2, height, width)
+    answer = torch.empty(kinds, height, width)
     for top in range(0, height, TILE):
         for left in range(0, width, TILE):
             rows, columns = (
@@ -98,7 +99,7 @@ def _find_at(network: DamageNetwork, x: Tensor) -> Tensor:
             part = x[..., slice(*rows), slice(*columns)]
             down, across = (-side % MULTIPLE for side in part.shape[2:])
             part = F.pad(part, (0, across, 0, down), mode="replicate")
-            sure = network(part.contiguous(memory_format=torch.channels_last)).sigmoid()[0]
+            sure = network(part.contiguous(memory_format=torch.channels_last))[0, :kinds].sigmoid()
             inside = sure[:, top - rows[0] : top - rows[0] + TILE, left - columns[0] :][..., :TILE]
             own = answer[:, top : top + TILE, left : left + TILE]
             own.copy_(inside[:, : own.shape[1], : own.shape[2]])

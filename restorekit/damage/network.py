@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 WIDTHS = (16, 32, 64, 96, 128)  # channels at 1, 1/2, ... of the size
 MULTIPLE = 2 ** (len(WIDTHS) - 1)  # of which sides must be
-KINDS = 2  # of what is marked: damage, handwriting
+KINDS = ("damage", "writing")  # what is marked
 DICE = 0.05  # of Dice's coefficient in the loss
 
 
@@ -29,7 +29,7 @@ class DamageNetwork(nn.Module):
     """Picture -> the logits of each pixel's being damaged, and of its being written on.
 
     Shape:
-        (B, 3, H, W) on [-1, 1], sides multiples of MULTIPLE -> (B, KINDS, H, W).
+        (B, 3, H, W) on [-1, 1], sides multiples of MULTIPLE -> (B, 2, H, W), of each of KINDS.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class DamageNetwork(nn.Module):
         self.narrow = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(WIDTHS))
         self.wide = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(WIDTHS))
         self.up = nn.ModuleList(Block(width) for width in WIDTHS[:-1])
-        self.head = nn.Conv2d(WIDTHS[0], KINDS, 1)
+        self.head = nn.Conv2d(WIDTHS[0], len(KINDS), 1)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.stem(x)
@@ -59,7 +59,7 @@ def loss(logits: Tensor, there: Tensor, sure: Tensor) -> Tensor:
     """Cross-entropy, and a little of Dice's coefficient over the batch, since damage is rare.
 
     Args:
-        logits: (B, KINDS, H, W).
+        logits: (B, 2, H, W), of each of KINDS.
         there: the same, of 0 and 1.
         sure: the same, 0 where it does not matter, as at soft edges.
     """

@@ -9,17 +9,15 @@ card wants to know.
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RestorekitError
-from ..files import write
-from ..tensors import check_finite
+from ..tensors import check_finite, save
 from .bridge import from_denoiser
 from .own import imported
 from .prior import Prior
-from .weights import KEY, OF_RUN, REMEDY, check_shapes, headed
+from .weights import OF_RUN, REMEDY, check_shapes, headed
 
 if TYPE_CHECKING:
     import torch
@@ -177,22 +175,3 @@ def corrupt(path: Path, error: Exception) -> RestorekitError:
     return RestorekitError(
         f"{path}: corrupt weights ({reason}); copy the file again or train it anew"
     )
-
-
-def save(path: Path, state: dict[str, torch.Tensor], described: dict[str, Any]) -> None:
-    """Writes weights, in half precision, with their description; atomically.
-
-    Raises:
-        RestorekitError: if a value is not finite in half precision.
-    """
-    import torch
-    from safetensors.torch import save as serialise
-
-    tensors = {name: t.detach().to("cpu", torch.float16).contiguous() for name, t in state.items()}
-    try:
-        check_finite(tensors)
-    except ValueError as error:
-        raise RestorekitError(
-            f"{path}: not written, as {error}; train on from an earlier checkpoint"
-        ) from error
-    write(path, serialise(tensors, {KEY: json.dumps(described, sort_keys=True)}))

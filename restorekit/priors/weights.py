@@ -14,12 +14,11 @@ import msgspec
 from .. import state
 from ..errors import RestorekitError
 from ..files import opened
-from ..tensors import Shape, check_same
+from ..tensors import KEY, Shape, check_same
 
 if TYPE_CHECKING:
     from ..engine.unet_config import UNetConfig
 
-KEY = "restorekit"
 OF_RUN = "prior.safetensors"  # what a training run leaves in its folder
 REMEDY = "priors are .safetensors files written by `restorekit train`"
 LARGEST_HEADER = 16 << 20  # bytes

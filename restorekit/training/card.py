@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from .. import soundness
@@ -121,12 +122,14 @@ def as_rows(values: dict[str, float]) -> str:
     return "\n".join(rows) or "| not validated yet | |"
 
 
-def as_toml(settings: Settings) -> str:
-    """Settings as `--config` reads them."""
-    values = settings.as_dict()
-    network = values.pop("network")
+def as_toml(settings: Settings, without: Sequence[str] = ()) -> str:
+    """Settings as `--config` reads them, without those of some names."""
+    values = {name: value for name, value in settings.as_dict().items() if name not in without}
+    network = values.pop("network", None)
 
     def lines(table: dict[str, Any]) -> list[str]:
         return [f"{key} = {json.dumps(value)}" for key, value in table.items()]
 
+    if network is None:
+        return "\n".join(lines(values))
     return "\n".join([*lines(values), "", "[network]", *lines(network)])

@@ -16,7 +16,7 @@ SHARE, WRITTEN = 0.45, 0.12  # of the crops: damaged, and written on
 FRAMED = 0.15  # share with a print's own border, straight and clean
 
 
-class Seen(NamedTuple):
+class Shown(NamedTuple):
     """A crop as a network is shown it.
 
     Attributes:
@@ -132,7 +132,7 @@ def scanned(x: np.ndarray, rng: Rng) -> np.ndarray:
 
 def damaged(
     crop: np.ndarray, rng: Rng, marks: Library, share: float = SHARE, written: float = WRITTEN
-) -> Seen:
+) -> Shown:
     """A photo's crop (S, S, 3) as an old print's scan, some damaged and some written on.
 
     Args:
@@ -151,4 +151,4 @@ def damaged(
         x, change[1] = over(x, opacity, ink(rng))
     sure = (change > SURE) | (change < SEEN)
     sure[0] &= (change[0] < SEEN) | (change[1] < SEEN)  # under ink nobody knows
-    return Seen(scanned(x, rng), change > (SURE + SEEN) / 2, sure)
+    return Shown(scanned(x, rng), change > (SURE + SEEN) / 2, sure)

@@ -7,18 +7,36 @@ Drawn by rule, or as they were outlined on scans of empty film (FilmDamageSimula
 from __future__ import annotations
 
 import gzip
-import json
+import hashlib
+import io
 import math
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 import cv2
 import numpy as np
 
-from .. import images
+from .. import images, state
+from ..errors import RestorekitError
+from ..files import read
+
+LARGEST = 256 << 20  # bytes of a file of outlines, unpacked
 
 Rng = np.random.Generator
+
+
+class Point(TypedDict):
+    x: float
+    y: float
+
+
+class Outline(TypedDict):
+    """A mark as an annotator drew around it, in pixels of the scan."""
+
+    points: list[Point]
 
 
 @dataclass(frozen=True)
@@ -33,26 +51,52 @@ class Library:
     outlines: Sequence[np.ndarray] = ()
     overlays: Sequence[np.ndarray] = field(default=(), repr=False)
 
+    @property
+    def digest(self) -> str:
+        """Of all that is drawn with."""
+        sum_ = hashlib.sha256()
+        for part in (*self.outlines, *self.overlays):
+            sum_.update(np.ascontiguousarray(part).tobytes())
+        return sum_.hexdigest()[:16]
+
 
 def library(folder: Path, last: int = 20) -> Library:
     """The marks in a folder of `scans/*.json.gz` and `overlays/KIND/*.png`.
 
     Args:
         last: how many overlays of each kind are taken; the others are left for measuring.
+
+    Raises:
+        RestorekitError: if there are none, or a file is not what it should be.
     """
-    outlines = []
-    for path in sorted(folder.glob("scans/*.json.gz")):
-        for mark in json.loads(gzip.decompress(path.read_bytes())).values():
-            points = np.array([(p["x"], p["y"]) for p in mark["points"]], dtype=np.float32)
-            if len(points) > 2:
-                outlines.append(points - points.mean(axis=0))
+    outlines = [
+        points - points.mean(axis=0)
+        for path in sorted(folder.glob("scans/*.json.gz"))
+        for points in outlines_in(path)
+        if len(points) > 2
+    ]
     overlays = []
     for kind in sorted(folder.glob("overlays/*")):
         for path in sorted(kind.glob("*.png"))[:last]:
-            alpha = images.read(path).alpha
-            if alpha is not None:
-                overlays.append(alpha)
+            photo = images.read(path)
+            if photo.alpha is not None:
+                overlays.append(np.rint(photo.alpha * (255 / photo.peak)).astype(np.uint8))
+    if not (outlines or overlays):
+        raise RestorekitError(
+            f"{folder}: holds no marks; give a folder with scans/*.json.gz or overlays/KIND/*.png"
+        )
     return Library(outlines, overlays)
+
+
+def outlines_in(path: Path) -> list[np.ndarray]:
+    """(N, 2) points of every mark in a file. Raises RestorekitError for what is no such file."""
+    remedy = 'marks are {"NAME": {"points": [{"x": 1, "y": 2}, ...]}, ...}, compressed by gzip'
+    try:
+        unpacked = gzip.GzipFile(fileobj=io.BytesIO(read(path, LARGEST))).read(LARGEST)
+    except (OSError, EOFError, zlib.error) as error:
+        raise RestorekitError(f"{path}: cannot be unpacked ({error}); {remedy}") from error
+    marks = state.from_json(unpacked, dict[str, Outline], path, remedy)
+    return [np.array([(p["x"], p["y"]) for p in m["points"]], np.float32) for m in marks.values()]
 
 
 def path_of(rng: Rng, side: int, bend: float, length: float) -> np.ndarray:
@@ -132,7 +176,7 @@ def drawn(rng: Rng, side: int, marks: Library) -> np.ndarray:
         return dust(rng, side, marks)
     whole = marks.overlays[int(rng.integers(len(marks.overlays)))]
     factor, angle = rng.uniform(0.4, 1.6), rng.uniform(0, 360)
-    middle = rng.uniform(0, whole.shape[0], 2)
+    middle = rng.uniform(0, whole.shape[::-1])
     turn = cv2.getRotationMatrix2D((float(middle[0]), float(middle[1])), angle, factor)
     shift = np.zeros((2, 3))
     shift[:, 2] = side / 2 - middle

@@ -51,7 +51,7 @@ PRESETS: dict[str, Settings] = {
         warmup=100,
         ema=0.995,
     ),
-    "noise-level": Settings(
+    "noise_level": Settings(
         objective="noise_level",
         crop=128,
         faded=0.12,

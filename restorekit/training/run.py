@@ -41,7 +41,17 @@ Count = Annotated[int, Meta(ge=0)]
 Row = dict[str, int | float]
 
 
-class Checkpoint(TypedDict):
+class Drawn(TypedDict, total=False):
+    """What runs of before this was kept do not say.
+
+    Attributes:
+        marks: see `Goal`.
+    """
+
+    marks: str | None
+
+
+class Checkpoint(Drawn):
     """Where a run has come to.
 
     Attributes:
@@ -50,7 +60,7 @@ class Checkpoint(TypedDict):
         step, elapsed: steps done, and seconds.
         minutes: of its time budget, if it has one.
         loss_sum, losses: of the steps since the last row of the log, and how many these are.
-        name: of the prior.
+        name: of what is learned.
         key, photos: of the photos: what they are, how many, and how many are held out.
         started_from: name and hash of the weights that it began with, if it did.
     """

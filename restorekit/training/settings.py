@@ -88,7 +88,8 @@ class Settings:
         jitter, shuffle: see `augment.augmented`.
         held_out: share of files kept for validation.
         batch: crops a step, over all processes.
-        accumulate: parts that each process takes its share of a batch in, to save memory.
+        accumulate: parts that each process takes its share of a batch in, to save memory. A prior's
+            loss stays the same; that of damage is weighed within each part.
         compile: compile the network first; gains on GPUs, not on CPUs.
         steps: length of the run; a time budget replaces it.
         optimiser: "muon" (for the convolutions between stem and head; AdamW for the rest) or

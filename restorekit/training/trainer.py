@@ -17,7 +17,7 @@ from ..errors import RestorekitError
 from ..files import make_folder
 from ..units import YEAR
 from . import attribution, export
-from .goals import Seen, goal_of
+from .goals import Part, goal_of
 from .muon import Muon
 from .precision import precision_of
 from .run import REPORT_EVERY, Checkpoint, Log, Report, Run
@@ -110,6 +110,10 @@ def train(
         minutes, name = minutes or saved["minutes"], name or saved["name"]
         if chief and saved["key"] != photos.key:
             log.warning("%s: not the photos that the run began with; it goes on with them", data)
+        if saved.get("marks", goal.marks) != goal.marks:
+            raise RestorekitError(
+                f"{folder}: the run draws with other marks; give --marks as when it began"
+            )
     name = name or goal.stem
     rows = Log(run, step, report) if chief else None
 
@@ -129,6 +133,7 @@ def train(
             "key": photos.key,
             "photos": (photos.count, photos.count_held_out),
             "started_from": started_from,
+            "marks": goal.marks,
         }
         run.save(state)
 
@@ -159,7 +164,7 @@ def train(
             elapsed = first_clock(elapsed, clocks)
         progress = elapsed / (60 * minutes) if minutes else step / settings.steps
         # Everything random in a step follows from its number: resuming needs no saved state.
-        given = goal.given(network, batch, Seen(step, share), device)
+        given = goal.given(network, batch, Part(step, share), device)
 
         loss = torch.zeros((), device=device)
         for first in range(0, len(share), part):
@@ -251,7 +256,7 @@ def rate_at(settings: Settings, step: int, progress: float) -> float:
 
 
 def optimisers_for(
-    network: nn.Module, settings: Settings, device: str = "cpu"
+    network: nn.Module, settings: Settings, device: str
 ) -> list[torch.optim.Optimizer]:
     """AdamW, beside Muon for the convolutions between stem and head where the settings say so."""
     ends = {id(p) for layer in ("stem", "head") for p in network.get_submodule(layer).parameters()}

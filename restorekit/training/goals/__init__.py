@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...errors import RestorekitError
 from ..settings import Settings
-from .base import Goal, Seen
+from .base import Goal, Part
 
 
 def goal_of(settings: Settings, *, marks: Path | None = None) -> Goal:
@@ -33,4 +33,4 @@ def goal_of(settings: Settings, *, marks: Path | None = None) -> Goal:
     return PriorGoal(settings)
 
 
-__all__ = ["Goal", "Seen", "goal_of"]
+__all__ = ["Goal", "Part", "goal_of"]

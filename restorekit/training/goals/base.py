@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 
-class Seen(NamedTuple):
-    """Which of a step's crops a process has.
+class Part(NamedTuple):
+    """The part of a step that a process has.
 
     Attributes:
         step: its number, which everything random in it follows from.
@@ -38,10 +38,12 @@ class Goal(ABC):
     Attributes:
         stem: of the names of the files that a run ends with.
         judged: the name of a score that every validation has.
+        marks: what else than photos is drawn with, by a digest; None where nothing is.
     """
 
     stem: str
     judged: str
+    marks: str | None = None
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -67,12 +69,12 @@ class Goal(ABC):
         """What each step from one on learns from, made ahead on the CPU.
 
         Args:
-            share: see `Seen`.
+            share: see `Part`.
             pinned: in memory that a GPU can fetch while it computes.
         """
 
     @abstractmethod
-    def given(self, network: nn.Module, batch: Any, seen: Seen, device: str) -> tuple[Tensor, ...]:
+    def given(self, network: nn.Module, batch: Any, part: Part, device: str) -> tuple[Tensor, ...]:
         """A batch on its device, in tensors of a row for each crop.
 
         Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,16 @@ from ...engine.noise import Noise
 from ...errors import RestorekitError
 from ...noise_level.network import CELL, Answer, NoiseNetwork, loss
 from .. import photographed as photographing
-from ..data import Photos, ahead
+from ..data import Photos
 from ..settings import Settings
-from .base import Seen
-from .small import SmallGoal
+from .base import Part
+from .small import Seeds, SmallGoal
 
 GRAIN = 0.4  # share of grain in plain noise
 PLAIN = 0.4  # share of crops with plain noise, which nothing has photographed
 CLEAN = 0.35  # share of those without any
-JPEGS, SAVED = (
-    0.4,
-    0.4,
-)  # shares that are photographed as JPEGs, and that are then saved as good ones
+JPEGS = 0.4  # share that is photographed as JPEGs
+SAVED = 0.4  # share that is then saved as a good one
 CROPS = 64  # that are asked about in a validation
 LEAST = 2 * 2 / 255  # deviation on [-1, 1] that counts there
 
@@ -54,16 +52,7 @@ class NoiseLevelGoal(SmallGoal):
         names = ("scales", "held_out", "grey", "faded", "seed")
         return Photos(folder, cache, wide, **{n: getattr(self.settings, n) for n in names}, **how)
 
-    def batches(
-        self, photos: Photos, step: int, share: range, pinned: bool
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        def batch(step: int) -> tuple[Tensor, Tensor]:
-            crops = (photos.crop_of(step, index).x_0 for index in share)
-            return self.drawn(list(crops), [(self.settings.seed, step, i) for i in share])
-
-        return ahead(batch, step)
-
-    def drawn(self, crops: list[np.ndarray], seeds: list[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
+    def faulty(self, crops: Sequence[np.ndarray], seeds: Seeds) -> tuple[Tensor, ...]:
         """Crops on [-1, 1] and their faults, both (B, 3, S, S)."""
         pairs = [self.example(crop, seed) for crop, seed in zip(crops, seeds, strict=True)]
         clean, seen = (torch.stack(part) for part in zip(*pairs, strict=True))
@@ -81,24 +70,24 @@ class NoiseLevelGoal(SmallGoal):
         return clean, seen
 
     def given(
-        self, network: nn.Module, batch: tuple[Tensor, Tensor], seen: Seen, device: str
+        self, network: nn.Module, batch: tuple[Tensor, ...], part: Part, device: str
     ) -> tuple[Tensor, ...]:
-        return tuple(part.to(device, non_blocking=True) for part in batch)
+        return tuple(tensor.to(device, non_blocking=True) for tensor in batch)
 
     def loss(self, network: nn.Module, *given: Tensor) -> Tensor:
         seen, faults = given
-        return loss(network(seen), faults) * len(seen)
+        parts = tuple(part.float() for part in self.answered(network, seen))
+        return loss(parts, faults) * len(seen)
 
     @torch.no_grad()
     def scores(
         self, network: nn.Module, photos: Photos, device: str, picture: Path
     ) -> dict[str, float]:
         """The mean relative error of the level, where there is any to speak of."""
-        crops = photos.validation(CROPS, photos.crop).permute(0, 2, 3, 1).numpy()
-        seen, faults = self.drawn(list(crops), [(0, i) for i in range(len(crops))])
+        seen, faults = self.validation(photos, CROPS)
         errors = []
         for x, fault in zip(seen.to(device).split(8), faults.split(8), strict=True):
-            answer = Answer(*(part.flatten(2) for part in network(x)))
+            answer = Answer(*(part.float().flatten(2) for part in self.answered(network, x)))
             told = answer.level().exp().sum(1).sqrt().cpu()
             true = fault.square().sum(1).mean((1, 2)).div(3).sqrt()
             errors.append((told / true - 1).abs()[true > LEAST])

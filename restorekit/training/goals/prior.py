@@ -26,7 +26,7 @@ from ..data import Batch, Photos, to_unit
 from ..precision import precision_of
 from ..settings import Settings
 from ..unfold import unfolded
-from .base import Goal, Seen
+from .base import Goal, Part
 
 if TYPE_CHECKING:
     from ..run import Checkpoint, Run
@@ -71,10 +71,10 @@ class PriorGoal(Goal):
         return photos.batches(step, share, pinned=pinned)
 
     def given(
-        self, network: nn.Module, batch: Batch, seen: Seen, device: str
+        self, network: nn.Module, batch: Batch, part: Part, device: str
     ) -> tuple[Tensor, ...]:
         """Crops x_0, their times t and the noise eps: x_t = alpha_t x_0 + sigma_t eps."""
-        settings, step, mine = self.settings, seen.step, seen.mine
+        settings, step, mine = self.settings, part.step, part.mine
         x_0 = to_unit(batch.x_0.to(device, non_blocking=True))
         colours = draws.seed_of(settings, step, draws.COLOURS)
         x_0 = augment.augmented(

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from ...errors import RestorekitError
 from ...files import read, write
 from ...small import weights_in
-from ...tensors import check_same
+from ...tensors import check_same, save
 from ..attribution import licences_in
 from ..card import as_rows, as_toml, licensed
+from ..data import Photos, ahead
+from ..precision import precision_of
+from ..settings import Settings
 from .base import Goal
 
 if TYPE_CHECKING:
     from ..run import Checkpoint, Run
 
+FAULTS = 1  # of the uses that a crop's random numbers are put to; `Photos` has the other
+# Settings of every such training; the others are a prior's.
+ANY = frozenset({"objective", "crop", "scales", "grey", "faded", "held_out", "seed", "precision"})
+ANY |= {"batch", "accumulate", "compile", "steps", "warmup", "clip", "ema"}
+ANY |= {"optimiser", "rate", "betas", "weight_decay"}
 CARD = """# {name}
 
 {finds} {parameters:.2f} million parameters, kept in half precision.
 
 | | |
 |---|---|
-| trained on | {photos} pictures, and {held_out} held out |
+| trained on | {photos} pictures, and {held_out} held out{marks} |
 | started from | {started_from} |
 | training | {steps:,} steps of {batch} crops of {crop} x {crop} pixels, {minutes} minutes |
 
@@ -44,7 +56,7 @@ On held-out pictures, with faults drawn as in training:
 
 ## Made with
 
-    restorekit train PHOTOS -o RUN --config run.toml{budget}{init}
+    restorekit train PHOTOS -o RUN --preset {stem} --config run.toml{options}
 
 where run.toml is
 
@@ -53,52 +65,110 @@ where run.toml is
 ```
 """
 
+Seeds = Sequence[tuple[int, ...]]
+
 
 class SmallGoal(Goal):
     """One of the networks that are shipped beside the priors, and asked on the CPU.
 
     Attributes:
         finds: what it is, for its card.
+        more: settings that it reads besides `ANY`.
+
+    Raises:
+        RestorekitError: for settings that nothing here reads.
     """
 
     finds: ClassVar[str]
+    more: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        plain = Settings()
+        self.idle = [
+            field.name
+            for field in dataclasses.fields(settings)
+            if field.name not in (*ANY, *self.more)
+        ]
+        idle = [n for n in self.idle if getattr(settings, n) != getattr(plain, n)]
+        if idle:
+            raise RestorekitError(
+                f"{', '.join(idle)}: no setting of the objective {self.stem}; leave it out"
+            )
 
     @abstractmethod
     def shipped(self) -> Path:
         """The weights that come with the package."""
+
+    @abstractmethod
+    def faulty(self, crops: Sequence[np.ndarray], seeds: Seeds) -> tuple[Tensor, ...]:
+        """Crops (S, S, 3) uint8 with faults, each drawn by its seed, and what is told of these."""
+
+    def batches(
+        self, photos: Photos, step: int, share: range, pinned: bool
+    ) -> Iterator[tuple[Tensor, ...]]:
+        def batch(step: int) -> tuple[Tensor, ...]:
+            # Other numbers than those that chose the crop, or each photo always had the same.
+            seeds = [(self.settings.seed, step, index, FAULTS) for index in share]
+            crops = [np.ascontiguousarray(photos.crop_of(step, index).x_0) for index in share]
+            made = self.faulty(crops, seeds)
+            return tuple(part.pin_memory() for part in made) if pinned else made
+
+        return ahead(batch, step)
+
+    def validation(self, photos: Photos, count: int) -> tuple[Tensor, ...]:
+        """Held-out crops with faults, always the same."""
+        crops = photos.validation(count, photos.crop).permute(0, 2, 3, 1).numpy()
+        return self.faulty(list(crops), [(0, number) for number in range(len(crops))])
+
+    def answered(self, network: nn.Module, x: Tensor) -> Any:
+        """What the network says of pictures, in the precision that the settings ask for."""
+        precision = precision_of(self.settings, str(x.device))
+        reduced = precision != torch.float32
+        with torch.autocast(x.device.type, precision, enabled=reduced):
+            return network(x.contiguous(memory_format=torch.channels_last))
 
     def begin_with(self, network: nn.Module, init: str | Path) -> str:
         """See `Goal`: a file of weights, a run's folder, or the goal's name for those shipped."""
         path = self.shipped() if init == self.stem else Path(init)
         if path.is_dir():
             path = path / f"{self.stem}.safetensors"
+        if not path.exists():
+            raise RestorekitError(
+                f"--init {init}: no file and no run; {self.stem} takes the shipped weights"
+            )
         network.load_state_dict(weights_in(path, network))
-        return f"{path.stem} (sha256 {hashlib.sha256(read(path)).hexdigest()[:16]})"
+        return f"{self.stem} (sha256 {hashlib.sha256(read(path)).hexdigest()[:16]})"
 
     def export(self, run: Run, saved: Checkpoint, name: str) -> None:
-        from safetensors.torch import save
-
-        averaged = saved["averaged"]
+        averaged, began, marks = saved["averaged"], saved["started_from"], saved.get("marks")
         with run.fitting():
             shapes = {key: tuple(weight.shape) for key, weight in averaged.items()}
             check_same(shapes, self.network().state_dict())
-        half = {key: w.to("cpu", torch.float16).contiguous() for key, w in averaged.items()}
-        described: dict[str, Any] = {
+        told = {
             "name": name,
-            "finds": self.finds,
-            "parameters": sum(w.numel() for w in half.values()) / 1e6,
-            "photos": saved["photos"][0] - saved["photos"][1],
-            "held_out": saved["photos"][1] or "none, so that the scores are on pictures it saw",
-            "started_from": saved["started_from"] or "random weights",
+            "objective": self.stem,
             "steps": saved["step"],
-            "batch": self.settings.batch,
-            "crop": self.settings.crop,
             "minutes": round(saved["elapsed"] / 60, 1),
-            "scores": as_rows(run.last_scores(self.judged)),
-            "licences": licensed(licences_in(run.attribution)),
-            "budget": f" --time-budget {saved['minutes']:g}" if saved["minutes"] else "",
-            "init": " --init STARTED_FROM" if saved["started_from"] else "",
-            "settings": as_toml(self.settings),
+            "started_from": began or "random weights",
         }
-        write(run.folder / f"{self.stem}.safetensors", save(half))
-        write(run.folder / f"{self.stem}.md", CARD.format(**described))
+        options = f" --time-budget {saved['minutes']:g}" if saved["minutes"] else ""
+        options += " --init STARTED_FROM" if began else ""
+        card = CARD.format(
+            **told,
+            finds=self.finds,
+            parameters=sum(weight.numel() for weight in averaged.values()) / 1e6,
+            photos=saved["photos"][0] - saved["photos"][1],
+            held_out=saved["photos"][1] or "none, so that the scores are on pictures it saw",
+            marks=f"; with real marks (sha256 {marks})" if marks else "",
+            batch=self.settings.batch,
+            crop=self.settings.crop,
+            scores=as_rows(run.last_scores(self.judged)),
+            licences=licensed(licences_in(run.attribution))
+            + (" Say whose the marks are, too." if marks else ""),
+            stem=self.stem,
+            options=options + (" --marks MARKS" if marks else ""),
+            settings=as_toml(self.settings, without=(*self.idle, "objective")),
+        )
+        save(run.folder / f"{self.stem}.safetensors", averaged, told)
+        write(run.folder / f"{self.stem}.md", card)
