@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import glob
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restorekit.errors import RestorekitError
 
@@ -27,8 +26,7 @@ CALLED_FOR = (
 )
 
 
-@dataclass(frozen=True)
-class How:
+class How(NamedTuple):
     """How damage is looked for: how sure it must be, whether handwriting counts, with what."""
 
     threshold: float
@@ -36,8 +34,7 @@ class How:
     finder: Path | None = None
 
 
-@dataclass(frozen=True)
-class Hole:
+class Hole(NamedTuple):
     """What is to be repaired: where, and the name of what says so."""
 
     where: np.ndarray
