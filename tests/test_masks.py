@@ -148,6 +148,24 @@ def test_the_first_guess_is_teleas_of_the_whole_photo(seed: int) -> None:
     np.testing.assert_array_equal(guess, whole)
 
 
+def test_handwriting_goes_where_that_is_asked(here: Path) -> None:
+    """It is found by itself, and never taken for damage."""
+    ink = np.zeros(PHOTO.shape[:2], np.uint8)
+    for words, at in (("Summer 1921", (8, 40)), ("at the lake", (25, 175))):
+        cv2.putText(ink, words, at, cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, 0.9, 255, 2, cv2.LINE_AA)
+    opacity = ink[..., None] / 255 * 0.85
+    save("in.png", np.rint(PHOTO + opacity * (np.array([25, 30, 70]) - PHOTO)).astype(np.uint8))
+    found = {}
+    for option in ("", "--mask-writing"):
+        options = f"--mask auto --save-mask --steps 1 --on-exists overwrite {option}"
+        assert run(f"inpaint in.png -o out.png {options}") == 0
+        found[option] = images.read("out-mask.png").pixels[..., 0] > 0
+    written = ink > 60
+    assert found[""][written].mean() < 0.05
+    assert found["--mask-writing"][written].mean() > 0.5
+    assert found["--mask-writing"][masks.grown(written, 6) == 0].mean() < 0.03
+
+
 def test_what_finds_damage_may_be_ones_own(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The weights of a run, whatever they have become; one that finds all of a photo is no use."""
     (here / "in").mkdir()

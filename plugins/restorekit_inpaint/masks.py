@@ -19,6 +19,7 @@ AUTO = "auto"  # in place of a file: what is damaged is found
 DARK = 1 / 8  # of white: what is lighter counts as painted, so that soft brush edges do too
 QUICK = 2e6  # pixels that are looked at to tell whether there is damage
 AROUND, ALIGNED = 1024, 64  # pixels a side that are looked at for a part, and what they begin on
+WRITTEN = 0.5  # how sure handwriting must be, at most: who asks for it knows of some
 GROWN = 2  # pixels that a found mask is widened by, since damage has soft edges
 CALLED_FOR = (
     "give one of --mask FILE, --mask auto, --mask-dir FOLDER and --mask-from-alpha; a mask marks "
@@ -254,7 +255,9 @@ def found_in(pixels: Tensor, how: How) -> np.ndarray:
     from restorekit import damage
 
     kinds = damage.find(pixels, writing=how.writing, weights=how.finder or damage.WEIGHTS)
-    return np.logical_or.reduce([damage.marked(sure, how.threshold) for sure in kinds])
+    thresholds = how.threshold, min(how.threshold, WRITTEN)
+    found = [damage.marked(sure, at) for sure, at in zip(kinds, thresholds, strict=False)]
+    return np.asarray(np.logical_or.reduce(found))
 
 
 def share_found_in(pixels: Tensor, threshold: float) -> float:
