@@ -1,4 +1,4 @@
-"""What is damaged in a photo: scratches, dust, hairs, creases, stains, torn borders; or written on.
+"""What is damaged in a photo: scratches, dust, hairs, creases, stains; or written on.
 
 By a small network that was shown such damage, drawn over photographs; `card.md` says how.
 """

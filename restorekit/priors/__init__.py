@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RestorekitError
-from ..tensors import check_finite, save
+from ..tensors import KEY, check_finite, save
 from .bridge import from_denoiser
 from .own import imported
 from .prior import Prior
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..engine.denoiser import NetworkDenoiser
 
 __all__ = [
+    "KEY",
     "OF_RUN",
     "Prior",
     "from_denoiser",
