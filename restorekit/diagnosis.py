@@ -68,6 +68,11 @@ class Diagnosis:
         steps = self.steps(preset, strength)
         return chain_text.of(steps, choices) if steps else None
 
+    def left(self) -> tuple[str, ...]:
+        """What a task could mend, but never does unasked, in words."""
+        findings = (one.finding for one in self.found)
+        return tuple(f.what for f in findings if f.options is not None and not f.suits)
+
 
 def diagnosed(shot: Shot) -> Diagnosis:
     """Asks every task and every finder about a photo."""
@@ -142,7 +147,11 @@ class Restoration:
 
     def chain(self, shot: Shot) -> Chain | None:
         """What one photo needs; None for a sound one."""
-        return diagnosed(shot).chain(self.choices, self.preset, self.strength)
+        return self.chain_of(diagnosed(shot))
+
+    def chain_of(self, found: Diagnosis) -> Chain | None:
+        """The same of a photo that was looked at."""
+        return found.chain(self.choices, self.preset, self.strength)
 
     def opened(self) -> Diagnosing:
         return Diagnosing(self)
@@ -193,14 +202,15 @@ class Diagnosing:
         expected: Callable[[tuple[int, int]], None] | None = None,
     ) -> Result:
         """Restores one photo; the arguments are those of `Restorer`."""
-        chain = self.plan.chain(shot)
+        found = diagnosed(shot)
+        chain, left = self.plan.chain_of(found), found.left()
         if chain is None:
-            note = "nothing to mend: left as it is"
-            return Result(shot.pixels, shot.alpha, 0, 0.0, (note,))
+            note = "left as it is" if left else "nothing to mend: left as it is"
+            return Result(shot.pixels, shot.alpha, 0, 0.0, (note, *left))
         text = chain_text.written(chain)
         restoring = self._opened(text, chain)
         result = restoring(shot, sample_number=sample_number, progress=progress, expected=expected)
-        return dataclasses.replace(result, notes=(f"done: {text}", *result.notes))
+        return dataclasses.replace(result, notes=(f"done: {text}", *result.notes, *left))
 
     def _opened(self, text: str, chain: Chain) -> Chained:
         if text not in self._chains:

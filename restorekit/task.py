@@ -129,7 +129,8 @@ class Finding:
         options: of the task that found it, as in Python, with which it would mend it; None where
             there is nothing to do.
         suits: the kinds of picture, of `PRESETS`, in which it is to be mended without being asked.
-            Where nobody says the kind, what suits "phone" is done.
+            Where nobody says the kind, what suits "phone" is done. Of what suits none `restore`
+            tells, and leaves it to people.
     """
 
     what: str

@@ -68,6 +68,23 @@ def test_what_is_wrong_is_found_and_mended(here: Path, capfd: pytest.CaptureFixt
     assert "0 restored, 5 skipped" in capfd.readouterr().err and tree("out") == done
 
 
+def test_scratches_are_told_and_left_to_people(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is repaired unasked; but who looks for `restore`'s answer learns of it."""
+    scratched = PHOTO.copy()
+    cv2.line(scratched, (10, 20), (300, 140), (250, 250, 250), 2)
+    cv2.line(scratched, (250, 5), (220, 310), (250, 250, 250), 2)
+    save("in/scratched.png", scratched)
+    save("in/sound.png", PHOTO)
+    assert run("restore in -o out") == 0
+    told = capfd.readouterr().err
+    assert "scratched.png: left as it is" in told
+    assert "scratched.png: perhaps scratches or dust on" in told and "--mask auto" in told
+    assert "sound.png: nothing to mend: left as it is" in told
+    assert tree("out")["scratched.png"] == tree("in")["scratched.png"]
+
+
 def test_dry_run_shows_what_run_takes(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     save("in/noisy.png", NOISY)
     assert run("restore in/noisy.png -o a.png --dry-run --strength 0.5 --preset web") == 0

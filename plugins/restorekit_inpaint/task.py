@@ -122,7 +122,7 @@ class Inpaint(Task):
         share = masks.share_found_in(picture.pixels, SURE)
         if share > LEAST:
             what = f"perhaps scratches or dust on {100 * share:.2g} % of it: see --mask auto"
-            yield Finding(what, {"share": share})
+            yield Finding(what, {"share": share}, {"mask": masks.AUTO}, suits=())
 
     def reads(self, name: str, **options: Any) -> list[Path]:
         path = masks.path_of(name, options["mask"], options["mask_dir"])
