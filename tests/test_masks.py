@@ -186,3 +186,5 @@ def test_what_finds_damage_may_be_ones_own(here: Path, capfd: pytest.CaptureFixt
     assert "damage.safetensors: holds no weights of DamageNetwork" in capfd.readouterr().err
     assert run("inpaint in/photo.png -o out.png --mask auto --mask-finder none") == 1
     assert "none: " in capfd.readouterr().err
+    save("mask.png", np.uint8(255) * STROKE)  # where the mask is given, nothing is looked for
+    assert run("inpaint in/photo.png -o own.png --mask mask.png --mask-finder none --steps 1") == 0

@@ -95,7 +95,7 @@ def path_of(name: str, mask: Any, mask_dir: str | os.PathLike[str] | None) -> Pa
     from restorekit import images
 
     if mask_dir is None:
-        is_file = isinstance(mask, str | os.PathLike) and mask != AUTO
+        is_file = isinstance(mask, str | os.PathLike) and not is_auto(mask)
         return Path(mask) if is_file else None
     wanted = Path(mask_dir) / name
     for stem in (f"{wanted.stem}-mask", wanted.stem):
@@ -136,7 +136,7 @@ def hole_of(
     size = tuple(picture.pixels.shape[2:])
     if (mask is not None) + (mask_dir is not None) + mask_from_alpha != 1:
         raise RestorekitError(CALLED_FOR)
-    of_file = mask_dir is not None or (isinstance(mask, str | os.PathLike) and mask != AUTO)
+    of_file = mask_dir is not None or (isinstance(mask, str | os.PathLike) and not is_auto(mask))
     if mask_invert and (not of_file and (mask_from_alpha or isinstance(mask, str))):
         raise RestorekitError("--mask-invert goes with mask files alone")
     if mask_color is not None and (not of_file or mask_invert):
@@ -144,7 +144,7 @@ def hole_of(
             "--mask-color goes with --mask FILE or --mask-dir FOLDER, without --mask-invert: a "
             "copy of the photo, painted over in that colour"
         )
-    if isinstance(mask, str) and mask == AUTO:
+    if is_auto(mask):
         how = How(mask_threshold, mask_writing, finder_at(mask_finder))
         found = found_within(picture, how)
         if found.all():
@@ -230,6 +230,11 @@ def rgb(color: str) -> tuple[int, int, int]:
             f"--mask-color {color!r} is no colour; use a name, as red, or #rrggbb"
         ) from error
     return red, green, blue
+
+
+def is_auto(mask: Any) -> bool:
+    """Whether the mask is to be found; it may be an array, which compares otherwise."""
+    return isinstance(mask, str) and mask == AUTO
 
 
 def finder_at(given: str | os.PathLike[str] | None) -> Path | None:

@@ -126,7 +126,7 @@ class Inpaint(Task):
 
     def reads(self, name: str, **options: Any) -> list[Path]:
         path = masks.path_of(name, options["mask"], options["mask_dir"])
-        finder = masks.finder_at(options["mask_finder"])
+        finder = masks.finder_at(options["mask_finder"]) if masks.is_auto(options["mask"]) else None
         return [file for file in (path, finder) if file is not None]
 
     def marked(self, picture: Picture, **options: Any) -> np.ndarray:
