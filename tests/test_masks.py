@@ -187,4 +187,4 @@ def test_what_finds_damage_may_be_ones_own(here: Path, capfd: pytest.CaptureFixt
     assert run("inpaint in/photo.png -o out.png --mask auto --mask-finder none") == 1
     assert "none: " in capfd.readouterr().err
     save("mask.png", np.uint8(255) * STROKE)  # where the mask is given, nothing is looked for
-    assert run("inpaint in/photo.png -o own.png --mask mask.png --mask-finder none --steps 1") == 0
+    assert run("inpaint in -o own --mask mask.png --mask-finder none --steps 1") == 0
