@@ -99,6 +99,19 @@ def test_borders_do_not_count(shade: int) -> None:
     assert whole.left == pytest.approx(inside.left, abs=0.05)
 
 
+@pytest.mark.parametrize("veil", [(225, 235, 255), (165, 180, 205)])
+def test_mist_is_told_and_left(
+    veil: tuple[int, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As lifted as a faded print, but its lightest parts are no old paper: blank, or bluish."""
+    save(str(tmp_path / "in.png"), np.rint(0.4 * PHOTO + 0.6 * np.array(veil)).astype(np.uint8))
+    assert run(f"restore {tmp_path}/in.png -o {tmp_path}/out.png --preset scan") == 0
+    told = capfd.readouterr()
+    assert "of a print's range" in told.out + told.err
+    before, after = (images.read(tmp_path / f"{name}.png").pixels for name in ("in", "out"))
+    assert np.array_equal(before, after)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (9, 5), (51, 3)])
 def test_tiny_pictures(size: tuple[int, int]) -> None:
     flat = np.full((*size, 3), 90, np.uint8)

@@ -22,7 +22,9 @@ NEUTRAL = 2 / 3  # how much of a cast is taken away: some of it may be the scene
 MOST = 3.0  # the largest gain, since noise and stains gain as much
 DARKEST = 1 / 512  # of white, the least value whose density is told apart
 SEEN, BORDER = 512, 0.12  # pixels a side that are looked at; share of a side that may be a border
-TONED = 0.02  # channels that follow one another this closely are one picture and its tone
+TONED = 0.015  # channels that follow one another this closely are one picture and its tone
+PAPER = 0.004, 0.12  # density of old paper
+YELLOWED = 0.02, 0.16  # how much more of it is in blue than in red
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Fading:
         left: of the range of densities of a good print, the share that is left.
         cast: the largest difference of the channels at an end point, in density.
         toned: whether all channels show one picture, whose tone is kept.
+        paper: whether the lightest parts may be old paper: not quite white, and yellowed where
+            colours tell. Of a pale scene they are the sky, or as blue or bright as it pleases.
     """
 
     gains: tuple[float, ...]
@@ -40,6 +44,7 @@ class Fading:
     left: float
     cast: float
     toned: bool
+    paper: bool
 
 
 def analysed(pixels: Tensor) -> Fading | None:
@@ -75,6 +80,11 @@ def analysed(pixels: Tensor) -> Fading | None:
         float((darkest - lightest) / (wanted[1] - wanted[0])),
         float(max(np.ptp(light), np.ptp(dark))),
         bool(toned),
+        bool(
+            PAPER[0] < light.min()
+            and light.mean() < PAPER[1]
+            and (toned or YELLOWED[0] < light[2] - light[0] < YELLOWED[1])
+        ),
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from restorekit.engine.noise import Noise
 
 SURE = 0.5  # of the range left: mist and soft light leave more
+BARE, NEUTRAL = 0.4, 0.03  # the same and the most of a cast, where nothing looks like old paper
 DUSK = 0.4  # of density: a stronger cast is the light's
 ALONE = Recipe("none", "ddim", steps=1)  # at noise level 0, where nothing is asked
 
@@ -40,13 +41,17 @@ class Fade(Task):
     stage = 30
 
     def find(self, picture: Picture) -> Iterable[Finding]:
-        """Told where it may be, and mended in scans alone: mist and dusk look like it."""
+        """Mended in scans where it is sure, and otherwise told: mist and dusk look much like it."""
         fading = density.analysed(picture.pixels)
         if fading is None:
             return
-        figures = {"left": fading.left, "cast": fading.cast}
-        sure = fading.left < SURE and fading.cast < DUSK
-        yield Finding(found_in(fading), figures, {} if sure else None, suits=("scan",))
+        what, figures = found_in(fading), {"left": fading.left, "cast": fading.cast}
+        if sure(fading):
+            yield Finding(what, figures, {}, suits=("scan",))
+        elif fading.left < SURE:
+            yield Finding(f"perhaps {what}: see the task fade", figures, {}, suits=())
+        else:
+            yield Finding(what, figures)
 
     def observe(self, picture: Picture, **options: Any) -> Problem:
         from restorekit.engine.conditioning import Degradation, Observation
@@ -68,6 +73,13 @@ class Fade(Task):
     @property
     def trial(self) -> Trial:  # type: ignore[override]
         return Trial(degrade, stretched)
+
+
+def sure(fading: density.Fading) -> bool:
+    """Whether it is a print's: mist has no old paper, and is seldom without a colour of its own."""
+    if fading.paper:
+        return fading.left < SURE and fading.cast < DUSK
+    return fading.left < BARE and fading.cast < NEUTRAL
 
 
 def described(fading: density.Fading | None, strength: float) -> str:
