@@ -236,12 +236,12 @@ def torn(rng: Rng, side: int, marks: Library) -> np.ndarray:
 
 Draw = Callable[[Rng, int, Library], np.ndarray]
 KINDS: dict[str, tuple[float, Draw]] = {
-    "scratches": (0.27, scratches),
-    "dust": (0.17, dust),
-    "hairs": (0.12, hairs),
-    "drawn": (0.12, drawn),
-    "creases": (0.11, creases),
-    "stains": (0.08, stains),
-    "patches": (0.06, patches),
-    "torn": (0.07, torn),
+    "scratches": (0.22, scratches),
+    "dust": (0.15, dust),
+    "hairs": (0.13, hairs),
+    "drawn": (0.13, drawn),
+    "creases": (0.10, creases),
+    "stains": (0.09, stains),
+    "patches": (0.08, patches),
+    "torn": (0.10, torn),
 }
