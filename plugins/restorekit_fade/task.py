@@ -48,7 +48,7 @@ class Fade(Task):
         what, figures = found_in(fading), {"left": fading.left, "cast": fading.cast}
         if sure(fading):
             yield Finding(what, figures, {}, suits=("scan",))
-        elif fading.left < SURE:
+        elif fading.left < SURE and fading.cast < DUSK:
             yield Finding(f"perhaps {what}: see the task fade", figures, {}, suits=())
         else:
             yield Finding(what, figures)
