@@ -88,6 +88,25 @@ def test_a_tone_is_kept_and_sixteen_bits_too() -> None:
     assert np.ptp(tone[1]) > np.ptp(tone[0])  # as strong as the picture is now
 
 
+def test_a_yellowed_print_of_full_range_loses_its_cast() -> None:
+    paper = np.rint(PHOTO * 10 ** -np.array([0.03, 0.06, 0.15])).astype(np.uint8)
+    back = restorekit.restore("fade", paper)
+    ends = [np.percentile(p, 99.7, axis=(0, 1)) for p in (PHOTO, paper, back)]
+    casts = [np.ptp(np.log10(end)) for end in ends]
+    assert casts[2] < casts[1] / 2 and ends[2].max() > 240
+    assert error(back, PHOTO) < error(paper, PHOTO) / 2
+
+
+@pytest.mark.parametrize("share", [KEPT, 0.45])
+def test_the_lightest_channel_is_not_clipped(share: np.ndarray | float) -> None:
+    """However yellow the paper: of colours, and of a toned print, whose paper stays as it is."""
+    photo = np.repeat(GREY, 3, axis=2) if isinstance(share, float) else PHOTO
+    seen = np.rint(faded(photo, share) * 10 ** -np.array([0, 0.03, 0.1])).astype(np.uint8)
+    back = restorekit.restore("fade", seen)
+    assert (back == 255).mean() < density.ENDS / 100
+    assert back.mean(axis=2).std() > 1.25 * seen.mean(axis=2).std()
+
+
 @pytest.mark.parametrize("shade", [0, 255])
 def test_borders_do_not_count(shade: int) -> None:
     """A print's white rim or a scanner's black one hides no fading."""

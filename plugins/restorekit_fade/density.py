@@ -23,8 +23,9 @@ MOST = 3.0  # the largest gain, since noise and stains gain as much
 DARKEST = 1 / 512  # of white, the least value whose density is told apart
 SEEN, BORDER = 512, 0.12  # pixels a side that are looked at; share of a side that may be a border
 TONED = 0.015  # channels that follow one another this closely are one picture and its tone
-PAPER = 0.004, 0.12  # density of old paper
+PAPER = 0.004, 0.14  # density of old paper
 YELLOWED = 0.02, 0.16  # how much more of it is in blue than in red
+YELLOW = 0.08  # the same, from which on a picture of any range has yellowed
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Fading:
     Attributes:
         left: of the range of densities of a good print, the share that is left.
         cast: the largest difference of the channels at an end point, in density.
-        toned: whether all channels show one picture, whose tone is kept.
+        toned: whether all channels show one picture, whose tone is kept: that of its dyes regains
+            what it lost, and that of its paper, which may be yellowed, stays as it is.
         paper: whether the lightest parts may be old paper: not quite white, and yellowed where
             colours tell. Of a pale scene they are the sky, or as blue or bright as it pleases.
     """
@@ -48,7 +50,7 @@ class Fading:
 
 
 def analysed(pixels: Tensor) -> Fading | None:
-    """What fading did to a picture; None where its range is that of a good print.
+    """What fading did to a picture; None where its range and its paper are a good print's.
 
     Looked at without its borders, and reduced, so that neither specks nor noise are its end points.
 
@@ -62,29 +64,30 @@ def analysed(pixels: Tensor) -> Fading | None:
     light, dark = np.percentile(density, [ENDS, 100 - ENDS], axis=0)
     grey = -np.log10(seen.mean(axis=2).clip(DARKEST, 1))
     lightest, darkest = np.percentile(grey, [ENDS, 100 - ENDS])
-    if darkest > -math.log10(LIFTED) or darkest - lightest < 0.02:
+    toned = density.shape[1] == 1 or is_toned(density, light, dark)
+    may_be_paper = PAPER[0] < light.min() and light.mean() < PAPER[1]
+    yellow = light[-1] - light[0]
+    lifted = darkest <= -math.log10(LIFTED)
+    yellowed = may_be_paper and yellow > YELLOW and not toned
+    if darkest - lightest < 0.02 or not (lifted or yellowed):
         return None
     wanted = -math.log10(LIGHT), -math.log10(DARK)
-    toned = density.shape[1] == 1 or is_toned(density, light, dark)
+    kept = 1.0 if toned else 1 - NEUTRAL
+    # About the lightest channel, as none may become lighter than white.
+    to_light = wanted[0] + kept * (light - light.min())
     if toned:
-        lights, darks = np.full_like(light, lightest), np.full_like(dark, darkest)
+        gains = np.full_like(light, (wanted[1] - wanted[0]) / (darkest - lightest))
     else:
-        lights, darks = light, dark
-    kept = 0.0 if toned else 1 - NEUTRAL
-    to_light = wanted[0] + kept * (lights - lights.mean())
-    to_dark = wanted[1] + kept * (darks - darks.mean())
-    gains = ((to_dark - to_light) / np.maximum(darks - lights, 1e-3)).clip(1, MOST)
+        to_dark = wanted[1] + kept * (dark - dark.mean())
+        gains = (to_dark - to_light) / np.maximum(dark - light, 1e-3)
+    gains = gains.clip(1, MOST)
     return Fading(
         tuple(map(float, gains)),
-        tuple(map(float, to_light - gains * lights)),
+        tuple(map(float, to_light - gains * light)),
         float((darkest - lightest) / (wanted[1] - wanted[0])),
         float(max(np.ptp(light), np.ptp(dark))),
         bool(toned),
-        bool(
-            PAPER[0] < light.min()
-            and light.mean() < PAPER[1]
-            and (toned or YELLOWED[0] < light[2] - light[0] < YELLOWED[1])
-        ),
+        bool(may_be_paper and (toned or YELLOWED[0] < yellow < YELLOWED[1])),
     )
 
 

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
     from restorekit.engine.noise import Noise
 
-SURE = 0.5  # of the range left: mist and soft light leave more
-BARE, NEUTRAL = 0.4, 0.03  # the same and the most of a cast, where nothing looks like old paper
+SURE = 0.6  # of the range left, at most, where the lightest parts look like old paper
+COLOURLESS = 0.45  # the same, where no colour tells old paper from a white sky
+BARE, NEUTRAL = 0.4, 0.03  # the same, and the most of a cast, where nothing does
+PALE = 0.5  # the same, to be told of where it may be mist
+WHOLE = 0.85  # the same, from which on nothing of the range is missed
 DUSK = 0.4  # of density: a stronger cast is the light's
 ALONE = Recipe("none", "ddim", steps=1)  # at noise level 0, where nothing is asked
 
@@ -48,7 +51,7 @@ class Fade(Task):
         what, figures = found_in(fading), {"left": fading.left, "cast": fading.cast}
         if sure(fading):
             yield Finding(what, figures, {}, suits=("scan",))
-        elif fading.left < SURE and fading.cast < DUSK:
+        elif fading.left < PALE and fading.cast < DUSK:
             yield Finding(f"perhaps {what}: see the task fade", figures, {}, suits=())
         else:
             yield Finding(what, figures)
@@ -77,9 +80,9 @@ class Fade(Task):
 
 def sure(fading: density.Fading) -> bool:
     """Whether it is a print's: mist has no old paper, and is seldom without a colour of its own."""
-    if fading.paper:
-        return fading.left < SURE and fading.cast < DUSK
-    return fading.left < BARE and fading.cast < NEUTRAL
+    if not fading.paper:
+        return fading.left < BARE and fading.cast < NEUTRAL
+    return fading.left < (COLOURLESS if fading.toned else SURE) and fading.cast < DUSK
 
 
 def described(fading: density.Fading | None, strength: float) -> str:
@@ -89,16 +92,24 @@ def described(fading: density.Fading | None, strength: float) -> str:
     found = found_in(fading)
     if not strength:
         return f"{found}: left as it is"
-    done = "range restored" if strength == 1 else f"range restored by {strength:.0%}"
+    done = "restored" if strength == 1 else f"restored by {strength:.0%}"
     if fading.toned:
-        return f"{found}: {done}, the tone kept"
-    return f"{found}: {done}" + (", two thirds of the cast removed" if "cast" in found else "")
+        done += ", its tone kept"
+    elif cast_of(fading):
+        done += f", {strength * density.NEUTRAL:.0%} of the cast removed"
+    return f"{found}: {done}"
+
+
+def cast_of(fading: density.Fading) -> bool:
+    """Whether there is a cast to speak of."""
+    return not fading.toned and fading.cast > 0.05
 
 
 def found_in(fading: density.Fading) -> str:
     """How much of its range a picture has left, and whether it has a cast."""
-    cast = "" if fading.toned or fading.cast <= 0.05 else ", with a cast"
-    return f"faded to {fading.left:.0%} of a print's range{cast}"
+    if fading.left > WHOLE:
+        return "yellowed"
+    return f"faded to {fading.left:.0%} of a print's range" + ", with a cast" * cast_of(fading)
 
 
 def degrade(
