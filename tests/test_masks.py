@@ -54,7 +54,32 @@ def test_a_copy_that_nobody_painted_marks_nothing(
     images.write("copy.jpg", images.Photo(PHOTO), quality=60)
     save("in.png", PHOTO)
     assert run("inpaint in.png -o out.png --mask copy.jpg --mask-color red") == 1
-    assert "copy.jpg: marks nothing" in capfd.readouterr().err
+    err = capfd.readouterr().err
+    assert "copy.jpg: marks nothing" in err and "painted in red" in err and "white" not in err
+
+
+@pytest.mark.parametrize("width", [1, 9])
+def test_half_a_stroke_and_a_thin_one_count(here: Path, width: int) -> None:
+    """A brush at half its strength, and a line of one pixel, whose colour a JPEG halves."""
+    line = cv2.line(np.zeros(PHOTO.shape[:2], np.uint8), (20, 30), (190, 160), 255, width) > 0
+    copy = PHOTO.copy()
+    share = 1.0 if width == 1 else 0.55
+    copy[line] = np.rint((1 - share) * PHOTO[line] + share * np.array([255, 0, 0]))
+    images.write("copy.jpg", images.Photo(copy), quality=85)
+    seen = images.read("copy.jpg").pixels.astype(np.float32)
+    found = masks.painted_over(seen, PHOTO.astype(np.float32), (255, 0, 0))
+    assert found[line].mean() > 0.9
+    assert not found[masks.grown(line, 6) == 0].any()
+
+
+def test_a_photo_is_no_mask(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A copy that was painted over, and the option that says so forgotten."""
+    images.write("copy.jpg", images.Photo(PHOTO))
+    save("in.png", PHOTO)
+    assert run("inpaint in.png -o out.png --mask copy.jpg") == 1
+    assert "copy.jpg: looks like a photo" in capfd.readouterr().err
+    save("red.png", STROKE[..., None] * np.array([255, 0, 0], np.uint8))
+    assert np.array_equal(masks.read("red.png"), STROKE)
 
 
 def test_a_layer_marks_what_is_painted_on_it(here: Path) -> None:
@@ -125,6 +150,10 @@ def test_damage_is_found_saved_and_may_be_given_back(
     assert error[1] < error[0] / 2.5
     assert run("inpaint in/scratched.png -o again.png --mask-dir out --steps 2") == 0
     assert np.array_equal(images.read("again.png").pixels, restored("out"))
+    capfd.readouterr()
+    assert run("inpaint in -o all --mask-dir out --steps 2") == 0
+    assert "sound.png: its mask marks nothing: left as it is" in capfd.readouterr().err
+    assert np.array_equal(images.read("all/sound.png").pixels, PHOTO)
     before = tree("out")
     assert run("inpaint in -o out --mask auto --save-mask --steps 2") == 0
     assert tree("out") == before and "done already" in capfd.readouterr().err

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 AUTO = "auto"  # in place of a file: what is damaged is found
 DARK = 1 / 8  # of white: what is lighter counts as painted, so that soft brush edges do too
+STROKE = 0.4  # opacity that a stroke reaches: a brush at half strength does, what JPEG does not
+ALIKE = 60  # of 255: nearer to the paint than this, a photo's pixel hardly shows that it is painted
+GREYS = 0.5  # share of middle greys from which on a picture is a photo, and no mask
 QUICK = 2e6  # pixels that are looked at to tell whether there is damage
 AROUND, ALIGNED = 1024, 64  # pixels a side that are looked at for a part, and what they begin on
 WRITTEN = 0.5  # how sure handwriting must be, at most: who asks for it knows of some
@@ -45,15 +48,33 @@ class Hole(NamedTuple):
 def read(
     path: str | os.PathLike[str], invert: bool = False, max_megapixels: float = 178
 ) -> np.ndarray:
-    """(H, W) bool: True where a mask file marks the photo for repair."""
+    """(H, W) bool: True where a mask file marks the photo for repair.
+
+    Raises:
+        RestorekitError: if it cannot be read, or is a photo.
+    """
     from restorekit import images
 
     photo = images.read(path, max_megapixels=max_megapixels)
     brightness = photo.pixels.mean(axis=2) / photo.peak
+    if photo.alpha is None and photo.pixels.shape[2] == 3 and is_photo(brightness):
+        raise RestorekitError(
+            f"{os.fspath(path)}: looks like a photo, not like a mask, which is black and white; "
+            "for a copy of the photo that was painted over, add --mask-color and the paint's colour"
+        )
     if photo.alpha is not None:  # what is transparent is not painted
         opacity = photo.alpha / photo.peak
         brightness = opacity * brightness + (1 - opacity) * invert
     return painted(brightness, invert)
+
+
+def is_photo(brightness: np.ndarray) -> bool:
+    """Whether (H, W) brightness on [0, 1] has mostly greys, of many kinds."""
+    import numpy as np
+
+    counts = np.histogram(brightness, bins=64, range=(0, 1))[0] / brightness.size
+    middle = counts[6:-6]  # a tenth to nine tenths of white
+    return bool(middle.sum() > GREYS and middle.max() < GREYS / 2)
 
 
 def painted(brightness: np.ndarray, invert: bool) -> np.ndarray:
@@ -76,11 +97,11 @@ def painted_over(copy: np.ndarray, photo: np.ndarray, colour: tuple[int, int, in
     from skimage.filters import apply_hysteresis_threshold
 
     way, moved = np.asarray(colour, np.float32) - photo, copy - photo
-    opacity = (moved * way).sum(2) / np.maximum(np.square(way).sum(2), 1)
+    opacity = (moved * way).sum(2) / np.maximum(np.square(way).sum(2), ALIKE**2)
     aside = np.square(moved - opacity[..., None] * way).sum(2)
     opacity[aside > np.square(moved).sum(2) / 4] = 0
     # What a JPEG rounds may look like a breath of colour, but not like a stroke.
-    return np.asarray(apply_hysteresis_threshold(opacity, DARK, 1 / 2))
+    return np.asarray(apply_hysteresis_threshold(opacity, DARK, STROKE))
 
 
 def path_of(name: str, mask: Any, mask_dir: str | os.PathLike[str] | None) -> Path | None:
@@ -128,7 +149,7 @@ def hole_of(
     mask_color: str | None,
     **others: Any,
 ) -> Hole:
-    """Where the picture is to be repaired. A found mask may be empty, others may not.
+    """Where the picture is to be repaired. A found mask may be empty, and one of a folder's.
 
     Raises:
         RestorekitError: for no mask or two, another size, nothing or everything to repair.
@@ -167,7 +188,8 @@ def hole_of(
     check_size(hole, size if part is None else part.whole)  # a mask is as large as the photo
     where = grown(hole.where, mask_grow or 0)
     hole = Hole(where if part is None else part.cut(where), hole.name)
-    check(hole)
+    if mask_dir is None or hole.where.any():  # --save-mask leaves empty ones of sound photos
+        check(hole, mask_color)
     return hole
 
 
@@ -180,12 +202,17 @@ def check_size(hole: Hole, size: tuple[int, ...]) -> None:
         )
 
 
-def check(hole: Hole) -> None:
-    """Raises RestorekitError for nothing or everything to repair."""
+def check(hole: Hole, color: str | None = None) -> None:
+    """Raises RestorekitError for nothing or everything to repair.
+
+    Args:
+        color: the paint's, where what is painted in one counts.
+    """
     if not hole.where.any():
-        raise RestorekitError(
-            f"{hole.name}: marks nothing to repair; paint the damage white, or use --mask-invert"
-        )
+        remedy = "paint the damage white, or use --mask-invert"
+        if color is not None:
+            remedy = f"nothing there is painted in {color}; paint over the damage in that colour"
+        raise RestorekitError(f"{hole.name}: marks nothing to repair; {remedy}")
     if hole.where.all():
         raise RestorekitError(
             f"{hole.name}: marks every pixel; leave what is sound black, or use --mask-invert"

@@ -177,8 +177,9 @@ def described(hole: np.ndarray, found: bool, part: bool) -> tuple[str, ...]:
     import cv2
 
     if not hole.any():
-        more = " (a smaller --mask-threshold finds more)" if found else ""
-        return (f"no damage found: left as it is{more}",)
+        if not found:
+            return (f"its mask marks nothing{' here' * part}: left as it is",)
+        return ("no damage found: left as it is (a smaller --mask-threshold finds more)",)
     share = 100 * hole.mean()
     covers = f"{share:.1f} %" if share >= 0.1 else "less than 0.1 %"
     what = "damage found on" if found else "mask covers"
