@@ -29,11 +29,12 @@ REMEMBERED = 8  # chains whose priors are kept loaded
 
 @dataclass(frozen=True)
 class Found:
-    """A finding, by whom, and the task that would mend it."""
+    """A finding, by whom, and the task that would mend it; or that it failed to look."""
 
     by: str
     finding: Finding
     task: Task | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,12 @@ class Diagnosis:
         return chain_text.of(steps, choices) if steps else None
 
     def left(self) -> tuple[str, ...]:
-        """What a task could mend, but never does unasked, in words."""
-        findings = (one.finding for one in self.found)
-        return tuple(f.what for f in findings if f.options is not None and not f.suits)
+        """What a task could mend, but never does unasked, and who could not look, in words."""
+        return tuple(
+            f"{one.by} {one.finding.what}" if one.failed else one.finding.what
+            for one in self.found
+            if one.failed or (one.finding.options is not None and not one.finding.suits)
+        )
 
 
 def diagnosed(shot: Shot) -> Diagnosis:
@@ -104,7 +108,7 @@ def asked(
                     chain_text.link((task.name, finding.options), Choices())
     except (Exception, SystemExit) as error:  # a plugin's
         what = plugins.registry().blamed(error) or reason(error)
-        yield Found(by, Finding(f"could not look: {what}"))
+        yield Found(by, Finding(f"could not look: {what}"), failed=True)
         return
     for finding in findings:
         yield Found(by, finding, task)
@@ -205,7 +209,8 @@ class Diagnosing:
         found = diagnosed(shot)
         chain, left = self.plan.chain_of(found), found.left()
         if chain is None:
-            note = "left as it is" if left else "nothing to mend: left as it is"
+            sound = not left and self.plan.strength
+            note = "nothing to mend: left as it is" if sound else "left as it is"
             return Result(shot.pixels, shot.alpha, 0, 0.0, (note, *left))
         text = chain_text.written(chain)
         restoring = self._opened(text, chain)

@@ -40,6 +40,17 @@ def jpeg(path: str, pixels: np.ndarray, quality: int) -> None:
     Image.fromarray(pixels).save(path, quality=quality)
 
 
+def test_what_cannot_be_looked_at_is_not_called_sound(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A JPEG in printers' colours is judged by its pixels; and a broken file has a row."""
+    Image.fromarray(NOISY).convert("CMYK").save("in/cmyk.jpg", quality=97)
+    Path("in/broken.png").write_bytes(b"nothing")
+    assert run("diagnose in --json") == 3
+    rows = {Path(r["photo"]).name: r for r in json.loads(capfd.readouterr().out)}
+    assert rows["cmyk.jpg"]["chain"] == "denoise" and "broken.png" in rows["broken.png"]["error"]
+
+
 def test_what_is_wrong_is_found_and_mended(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     save("in/noisy.png", NOISY)
     save("in/faded.png", FADED)
@@ -157,6 +168,10 @@ def test_a_stranger_s_finding_is_told_and_mended(
     told = capfd.readouterr().out
     assert "a negative" in told and "-> " in told and "invert" in told.splitlines()[-1]
     assert "rude       could not look: ValueError: not today" in told
+    save("sound.png", PHOTO)
+    assert run("restore sound.png -o left.png") == 0
+    err = capfd.readouterr().err
+    assert "rude could not look: ValueError" in err and "nothing to mend" not in err
     assert run("restore in.png -o out.png") == 0
     assert np.array_equal(images.read("out.png").pixels, 255 - negative)
 

@@ -59,7 +59,7 @@ class Dejpeg(Task):
 
         from .grid import saved_before
 
-        coding = picture.source.coding() if picture.source else None
+        coding = picture.source.readable_coding() if picture.source else None
         if coding is None:
             return
         quality = quality_of(coding.components[0].q)
@@ -68,7 +68,7 @@ class Dejpeg(Task):
         figures: dict[str, float | str] = {
             "quality": quality,
             "error": 255 * coding.error,
-            "saved_twice": str(twice),
+            "saved_twice": twice,
         }
         if twice:
             what += ", saved before with other blocks"
@@ -83,7 +83,8 @@ class Dejpeg(Task):
             return from_pixels(picture, saved_with)
         if coding is None:
             raise RestorekitError(
-                "is no JPEG file; give the file itself or, for what was one, --saved-with"
+                "is no JPEG file, or a task before changed it: give the file itself, in a chain "
+                "to dejpeg first; or, for what was one, --saved-with"
             )
         assert picture.source is not None
         here = None if picture.window is None else picture.source.stored(picture.window)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LEAST = 1 / 255  # a step of 8 bits: less noise than that is left alone
 SEEN = 4 / 255  # less noise than that few people see
 OF_CODING = 1.2  # times what quantisation took away: less is its, and not a camera's
+TINY = 32  # pixels a side, below which texture and noise are not told apart
 
 
 class Denoise(Task):
@@ -71,8 +72,10 @@ class Denoise(Task):
         """Noise that can be seen and is not only what JPEG left, which other tasks mend better."""
         from restorekit.noise_level import estimate
 
+        if min(picture.pixels.shape[2:]) < TINY:
+            return
         found = estimate(picture.pixels)
-        coding = picture.source.coding() if picture.source else None
+        coding = picture.source.readable_coding() if picture.source else None
         if found.level < SEEN or (coding and found.level < OF_CODING * coding.error):
             return
         figures = {

@@ -30,8 +30,8 @@ def run(chain: str, **values: Any) -> None:
 
     CHAIN is text, as in 'dejpeg | denoise strength=0.8 | superres scale=2', or a TOML file with a
     table [[step]] for each: task = "denoise", and its options. An option is called as on the
-    task's own command line; mode, method, sampler, steps, travel, with, prior and ensemble may be
-    among them.
+    task's own command line; mode, effort, method, sampler, steps, travel, with, prior and
+    ensemble may be among them.
     """
     from .. import chain_text
 

@@ -83,13 +83,15 @@ def diagnose(inputs: tuple[Path, ...], as_json: bool, debug: bool, **values: Any
     The chain that is recommended is what `restorekit run` takes, and what `restorekit restore`
     does.
     """
-    rows, failed = [], False
+    rows: list[dict[str, Any]] = []
+    failed = False
     for path in photos(inputs):
         try:
             diagnosis = diagnosis_of(path)
         except RestorekitError as error:
             failed = True
             click.echo(shown(f"restorekit: {error}"), err=True)
+            rows.append({"photo": str(path), "error": str(error)})
             continue
         chain = recommended(diagnosis, values)
         if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import files
+from ..errors import RestorekitError
 from ..window import Window
 from .kinds import error_of, reason
 from .quantisation import loss_of
@@ -110,6 +112,12 @@ class Source:
         if self.orientation >= 5:
             return Window(left, top, window.width, window.height, (width, height))
         return Window(top, left, window.height, window.width, window.whole)
+
+    def readable_coding(self) -> Coding | None:
+        """The same as `coding`; None also for a JPEG whose coefficients are not to be had."""
+        with contextlib.suppress(RestorekitError):
+            return self.coding()
+        return None
 
     def coding(self) -> Coding | None:
         """How a JPEG is coded; None for any other format.
