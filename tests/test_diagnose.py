@@ -40,6 +40,16 @@ def jpeg(path: str, pixels: np.ndarray, quality: int) -> None:
     Image.fromarray(pixels).save(path, quality=quality)
 
 
+def test_an_enlargement_leaves_what_it_is_told_to_leave() -> None:
+    """Of the noise, as that of denoise does in a chain before it."""
+    small = np.rint(NOISY[:64, :64] * 0.5 + 64).astype(np.uint8)
+    rough = []
+    for strength in (1.0, 0.4, 0.0):
+        large = restorekit.restore("superres", small, strength=strength, steps=1)
+        rough.append(np.abs(np.diff(large.astype(int), axis=0)).mean())
+    assert rough[0] < 0.8 * rough[1] < 0.64 * rough[2]
+
+
 def test_what_cannot_be_looked_at_is_not_called_sound(
     here: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -100,7 +110,8 @@ def test_dry_run_shows_what_run_takes(here: Path, capfd: pytest.CaptureFixture[s
     save("in/noisy.png", NOISY)
     assert run("restore in/noisy.png -o a.png --dry-run --strength 0.5 --preset web") == 0
     shown = capfd.readouterr().out.strip()
-    assert shown == "in/noisy.png -> a.png: would be restored: denoise strength=0.5 | superres"
+    chain = "denoise strength=0.5 | superres strength=0.5"
+    assert shown == f"in/noisy.png -> a.png: would be restored: {chain}"
     assert not Path("a.png").exists()
     save("in/other.png", PHOTO)
     told = []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restorekit.options import Number, noise_option
+from restorekit.options import HOW_STRONG, Number, Option, noise_option
 from restorekit.task import Finding, Picture, Problem, Recipe, Task, Trial
 from restorekit.units import from_engine, sigma_to_engine, to_engine
 
@@ -50,6 +50,14 @@ class SuperResolution(Task):
         noise_option(
             "auto removes what it finds first, and a JPEG's "
             "artefacts; a number on 0..255 is the standard deviation of white noise.",
+        ),
+        Option(
+            ["--strength"],
+            heading=HOW_STRONG,
+            type=Number(0, 1),
+            default=1.0,
+            show_default=True,
+            help="How much of the noise that auto finds is removed.",
         ),
     )
     recipes = {
@@ -95,7 +103,7 @@ class SuperResolution(Task):
         sigma = options["sigma"]
         notes: tuple[str, ...] = ()
         if sigma == "auto":  # what is found is seldom white, and would be sharpened
-            y, sigma, notes = cleaned(picture)
+            y, sigma, notes = cleaned(picture, options["strength"])
         level = sigma_to_engine(sigma)
         operator = Resample(size, (h, w))
         guess = Resample((h, w), size)(y)
@@ -113,15 +121,20 @@ class SuperResolution(Task):
         return Trial(degrade, enlarge, options=TRIAL, luma=True, border="scale")
 
 
-def cleaned(picture: Picture) -> tuple[Tensor, float, tuple[str, ...]]:
-    """A photo without its noise, the deviation of what is still wrong on [0, 1], and a note."""
+def cleaned(picture: Picture, strength: float) -> tuple[Tensor, float, tuple[str, ...]]:
+    """A photo without its noise, the deviation of what is still wrong on [0, 1], and a note.
+
+    Args:
+        strength: below 1 as much less is removed, and the rest kept as if it was detail.
+    """
     from restorekit.noise_level import estimate
 
     found = estimate(picture.whole).level
-    if found < LEAST:
+    if found < LEAST or not strength:
         return picture.pixels, 0.0, ()
-    note = f"noise about {255 * found:.1f} of 255, a JPEG's artefacts included: removed first"
-    return picture.denoised(sigma_to_engine(found)), LEFT * found, (note,)
+    done = "removed first" if strength == 1 else f"removed first at {strength:g} times that"
+    note = f"noise about {255 * found:.1f} of 255, a JPEG's artefacts included: {done}"
+    return picture.denoised(sigma_to_engine(strength * found)), strength * LEFT * found, (note,)
 
 
 def consistent(x: Tensor, y: Tensor, operator: LinearOperator, rounds: int = 30) -> Tensor:
@@ -148,7 +161,13 @@ def consistent(x: Tensor, y: Tensor, operator: LinearOperator, rounds: int = 30)
 
 
 def degrade(
-    clean: np.ndarray, noise: Noise, *, scale: float, sigma: float | str, quality: int | None
+    clean: np.ndarray,
+    noise: Noise,
+    *,
+    scale: float,
+    sigma: float | str,
+    quality: int | None,
+    **options: Any,
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Crops so that the factor fits, reduces with the antialiased bicubic, rounds to 8 bits.
 
@@ -171,7 +190,7 @@ def degrade(
     if not isinstance(sigma, str) and sigma:
         eps = noise.normal(degraded.shape).numpy()
         degraded = (degraded / 255 + sigma * eps).astype(np.float32)
-    return reference, degraded, {"scale": scale, "sigma": sigma}
+    return reference, degraded, {**options, "scale": scale, "sigma": sigma}
 
 
 def enlarge(small: np.ndarray, *, scale: float, **options: Any) -> np.ndarray:
