@@ -43,7 +43,7 @@ def run(chain: str, **values: Any) -> None:
     perceptual = samples > 1 and values["mode"] is None
     values.update(dict.fromkeys(STEPS_OWN))
     choices = choices_from(values, "perceptual" if perceptual else "fidelity")
-    if chain.endswith(".toml"):
+    if chain.lower().endswith(".toml"):
         plan = chain_text.from_file(Path(chain), choices)
     else:
         plan = chain_text.of(chain, choices)
