@@ -77,6 +77,10 @@ class Diagnosis:
             if one.failed or (one.finding.options is not None and not one.finding.suits)
         )
 
+    def idle(self, strength: float = 1.0) -> str:
+        """What is said where no task is to do anything; a photo with doubts is not called sound."""
+        return "left as it is" if self.left() or not strength else "nothing to mend"
+
 
 def diagnosed(shot: Shot) -> Diagnosis:
     """Asks every task and every finder about a photo."""
@@ -209,8 +213,8 @@ class Diagnosing:
         found = diagnosed(shot)
         chain, left = self.plan.chain_of(found), found.left()
         if chain is None:
-            sound = not left and self.plan.strength
-            note = "nothing to mend: left as it is" if sound else "left as it is"
+            idle = found.idle(self.plan.strength)
+            note = idle if idle == "left as it is" else f"{idle}: left as it is"
             return Result(shot.pixels, shot.alpha, 0, 0.0, (note, *left))
         text = chain_text.written(chain)
         restoring = self._opened(text, chain)

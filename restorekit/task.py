@@ -41,7 +41,7 @@ class Picture:
         noise: the source of everything random about this photo, by the last part of its name.
         name: its path within its folder, or its file's name.
         source: the file it was read from: its path, format and, for a JPEG, its coefficients
-            (`source.coding()`). None for an array.
+            (`source.coding()`, or `readable_coding()` that never fails). None for an array.
         denoised: level -> the pixels as one evaluation of a prior for noise of any kind sees them,
             told a root mean square, in engine units; for tasks that want noise out of the way.
         window: where in the photo these pixels lie, for a preview; None: they are all of it. What
@@ -125,7 +125,7 @@ class Finding:
 
     Attributes:
         what: in plain words, as "noise about 6 of 255, stronger in colour".
-        figures: the same as numbers and names.
+        figures: the same as numbers, names, and true or false.
         options: of the task that found it, as in Python, with which it would mend it; None where
             there is nothing to do.
         suits: the kinds of picture, of `PRESETS`, in which it is to be mended without being asked.

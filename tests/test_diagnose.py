@@ -41,7 +41,7 @@ def jpeg(path: str, pixels: np.ndarray, quality: int) -> None:
 
 
 def test_an_enlargement_leaves_what_it_is_told_to_leave() -> None:
-    """Of the noise, as that of denoise does in a chain before it."""
+    """Of the noise, as `restore --strength` tells it after denoise."""
     small = np.rint(NOISY[:64, :64] * 0.5 + 64).astype(np.uint8)
     rough = []
     for strength in (1.0, 0.4, 0.0):
@@ -180,6 +180,8 @@ def test_a_stranger_s_finding_is_told_and_mended(
     assert "a negative" in told and "-> " in told and "invert" in told.splitlines()[-1]
     assert "rude       could not look: ValueError: not today" in told
     save("sound.png", PHOTO)
+    assert run("diagnose sound.png") == 0
+    assert capfd.readouterr().out.split()[-4:] == ["left", "as", "it", "is"]
     assert run("restore sound.png -o left.png") == 0
     err = capfd.readouterr().err
     assert "rude could not look: ValueError" in err and "nothing to mend" not in err

@@ -51,7 +51,9 @@ def test_the_map_is_affine_in_density() -> None:
     assert fading.left == pytest.approx(np.log10(3) / wide, abs=1e-4)
 
 
-@pytest.mark.parametrize("photo", [PHOTO, GREY, data.camera()[..., None], data.coffee()])
+@pytest.mark.parametrize(
+    "photo", [PHOTO, GREY, data.camera()[..., None], data.coffee(), data.rocket()]
+)
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 def test_what_has_not_faded_is_left(photo: np.ndarray, kind: type, tmp_path: Path) -> None:
     """To the bit, and nothing is said to have made it."""
@@ -118,12 +120,14 @@ def test_borders_do_not_count(shade: int) -> None:
     assert whole.left == pytest.approx(inside.left, abs=0.05)
 
 
+@pytest.mark.parametrize("colour", [1.0, 0.15])
 @pytest.mark.parametrize("veil", [(225, 235, 255), (165, 180, 205)])
 def test_mist_is_told_and_left(
-    veil: tuple[int, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    veil: tuple[int, ...], colour: float, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """As lifted as a faded print, but its lightest parts are no old paper: blank, or bluish."""
-    save(str(tmp_path / "in.png"), np.rint(0.4 * PHOTO + 0.6 * np.array(veil)).astype(np.uint8))
+    """As lifted as a faded print, but its lightest parts are no old paper: they are bluish."""
+    scene = GREY + colour * (PHOTO - GREY.astype(float))
+    save(str(tmp_path / "in.png"), np.rint(0.4 * scene + 0.6 * np.array(veil)).astype(np.uint8))
     assert run(f"restore {tmp_path}/in.png -o {tmp_path}/out.png --preset scan") == 0
     told = capfd.readouterr()
     assert "of a print's range" in told.out + told.err

@@ -55,7 +55,7 @@ def test_a_copy_that_nobody_painted_marks_nothing(
     save("in.png", PHOTO)
     assert run("inpaint in.png -o out.png --mask copy.jpg --mask-color red") == 1
     err = capfd.readouterr().err
-    assert "copy.jpg: marks nothing" in err and "painted in red" in err and "white" not in err
+    assert "copy.jpg: marks nothing" in err and "in red" in err and "white" not in err
 
 
 @pytest.mark.parametrize("width", [1, 9])
@@ -72,12 +72,51 @@ def test_half_a_stroke_and_a_thin_one_count(here: Path, width: int) -> None:
     assert not found[masks.grown(line, 6) == 0].any()
 
 
-def test_a_photo_is_no_mask(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_paint_counts_where_the_photo_is_like_it(here: Path) -> None:
+    """White dust under a white brush, in a copy that nothing else has changed."""
+    photo = PHOTO.copy()
+    photo[90:100, 100:112] = (245, 243, 240)
+    copy = photo.copy()
+    copy[STROKE] = 255
+    marked = masks.painted_over(copy.astype(np.float32), photo.astype(np.float32), (255,) * 3)
+    assert marked[STROKE & (photo != 255).any(axis=2)].all() and not marked[~STROKE].any()
+
+
+@pytest.mark.parametrize("quality", [60, 75, 90])
+@pytest.mark.parametrize("name", ["red", "white", "yellow"])
+def test_what_a_file_does_is_no_paint(here: Path, quality: int, name: str) -> None:
+    """Saturated letters of nearly the paint's colour, which chroma at half the size smears."""
+    photo = np.full((96, 160, 3), (20, 40, 200), np.uint8)
+    cv2.putText(photo, "red red", (6, 60), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (235, 30, 20), 3)
+    photo[:, 120:] = PHOTO[:96, :40]
+    images.write("copy.jpg", images.Photo(photo), quality=quality)
+    seen = images.read("copy.jpg").pixels.astype(np.float32)
+    assert masks.painted_over(seen, photo.astype(np.float32), masks.rgb(name)).mean() < 0.005
+
+
+def test_paint_of_another_colour_marks_nothing(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In a folder some copies may have nothing painted: the note names the colour."""
+    for folder in ("in", "copies"):
+        Path(folder).mkdir()
+    save("in/a.png", PHOTO)
+    copy = PHOTO.copy()
+    copy[STROKE] = (255, 0, 0)
+    save("copies/a.png", copy)
+    assert run("inpaint in -o out --mask-dir copies --mask-color blue") == 0
+    assert "its copy has in blue nothing: left as it is" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["colour", "grey", "alpha"])
+def test_a_photo_is_no_mask(here: Path, kind: str, capfd: pytest.CaptureFixture[str]) -> None:
     """A copy that was painted over, and the option that says so forgotten."""
-    images.write("copy.jpg", images.Photo(PHOTO))
+    pixels = PHOTO[..., 1:2] if kind == "grey" else PHOTO
+    alpha = np.full(PHOTO.shape[:2], 255, np.uint8) if kind == "alpha" else None
+    save("copy.png", pixels, alpha)
     save("in.png", PHOTO)
-    assert run("inpaint in.png -o out.png --mask copy.jpg") == 1
-    assert "copy.jpg: looks like a photo" in capfd.readouterr().err
+    assert run("inpaint in.png -o out.png --mask copy.png") == 1
+    assert "copy.png: looks like a photo" in capfd.readouterr().err
     save("red.png", STROKE[..., None] * np.array([255, 0, 0], np.uint8))
     assert np.array_equal(masks.read("red.png"), STROKE)
 

@@ -61,6 +61,8 @@ class Dejpeg(Task):
 
         coding = picture.source.readable_coding() if picture.source else None
         if coding is None:
+            if picture.source and picture.source.kind in ("JPEG", "MPO"):
+                yield Finding("a JPEG whose blocks cannot be looked at")
             return
         quality = quality_of(coding.components[0].q)
         twice = saved_before(luma_of(picture.pixels))

@@ -23,9 +23,10 @@ MOST = 3.0  # the largest gain, since noise and stains gain as much
 DARKEST = 1 / 512  # of white, the least value whose density is told apart
 SEEN, BORDER = 512, 0.12  # pixels a side that are looked at; share of a side that may be a border
 TONED = 0.015  # channels that follow one another this closely are one picture and its tone
-PAPER = 0.004, 0.14  # density of old paper
+PAPER = 0.004, 0.14  # density of old paper: at least in every channel, at most in their mean
 YELLOWED = 0.02, 0.16  # how much more of it is in blue than in red
-YELLOW = 0.08  # the same, from which on a picture of any range has yellowed
+YELLOW, FEW = 0.08, 10  # the same, from which on a print has yellowed; per cent may be bluish
+BLUISH = -0.02  # the same, below which a colour is, as neither grey is nor old paper
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def analysed(pixels: Tensor) -> Fading | None:
     may_be_paper = PAPER[0] < light.min() and light.mean() < PAPER[1]
     yellow = light[-1] - light[0]
     lifted = darkest <= -math.log10(LIFTED)
-    yellowed = may_be_paper and yellow > YELLOW and not toned
+    yellowed = may_be_paper and not toned and has_yellowed(density, yellow)
     if darkest - lightest < 0.02 or not (lifted or yellowed):
         return None
     wanted = -math.log10(LIGHT), -math.log10(DARK)
@@ -84,10 +85,10 @@ def analysed(pixels: Tensor) -> Fading | None:
     return Fading(
         tuple(map(float, gains)),
         tuple(map(float, to_light - gains * light)),
-        float((darkest - lightest) / (wanted[1] - wanted[0])),
+        float(min((darkest - lightest) / (wanted[1] - wanted[0]), 1.0)),
         float(max(np.ptp(light), np.ptp(dark))),
         bool(toned),
-        bool(may_be_paper and (toned or YELLOWED[0] < yellow < YELLOWED[1])),
+        bool(may_be_paper and (BLUISH if toned else YELLOWED[0]) < yellow < YELLOWED[1]),
     )
 
 
@@ -97,6 +98,14 @@ def is_toned(density: np.ndarray, light: np.ndarray, dark: np.ndarray) -> bool:
 
     even = (density - light) / np.maximum(dark - light, 1e-3)
     return bool(np.abs(even - even.mean(axis=1, keepdims=True)).mean() < TONED)
+
+
+def has_yellowed(density: np.ndarray, yellow: float) -> bool:
+    """Whether a picture is yellow as a whole, not only where it is lightest, as at dawn."""
+    import numpy as np
+
+    bluest = np.percentile(density[:, 2] - density[:, 0], FEW)
+    return bool(yellow > YELLOW and bluest > BLUISH)
 
 
 def reduced(pixels: Tensor) -> np.ndarray:

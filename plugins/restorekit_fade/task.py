@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SURE = 0.6  # of the range left, at most, where the lightest parts look like old paper
 COLOURLESS = 0.45  # the same, where no colour tells old paper from a white sky
-BARE, NEUTRAL = 0.4, 0.03  # the same, and the most of a cast, where nothing does
+BARE, EVEN = 0.4, 0.03  # the same, and the most of a cast, where nothing does
 PALE = 0.5  # the same, to be told of where it may be mist
 WHOLE = 0.85  # the same, from which on nothing of the range is missed
 DUSK = 0.4  # of density: a stronger cast is the light's
@@ -54,7 +54,7 @@ class Fade(Task):
         elif fading.left < PALE and fading.cast < DUSK:
             yield Finding(f"perhaps {what}: see the task fade", figures, {}, suits=())
         else:
-            yield Finding(what, figures)
+            yield Finding(f"perhaps {what}", figures)
 
     def observe(self, picture: Picture, **options: Any) -> Problem:
         from restorekit.engine.conditioning import Degradation, Observation
@@ -79,9 +79,12 @@ class Fade(Task):
 
 
 def sure(fading: density.Fading) -> bool:
-    """Whether it is a print's: mist has no old paper, and is seldom without a colour of its own."""
+    """Whether it is a print's: mist has no old paper, and is seldom without a colour of its own.
+
+    Of a black and white photo that is so pale, nobody can tell; a print is likelier.
+    """
     if not fading.paper:
-        return fading.left < BARE and fading.cast < NEUTRAL
+        return fading.left < BARE and fading.cast < EVEN
     return fading.left < (COLOURLESS if fading.toned else SURE) and fading.cast < DUSK
 
 

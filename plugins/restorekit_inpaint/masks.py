@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 AUTO = "auto"  # in place of a file: what is damaged is found
 DARK = 1 / 8  # of white: what is lighter counts as painted, so that soft brush edges do too
-STROKE = 0.4  # opacity that a stroke reaches: a brush at half strength does, what JPEG does not
-ALIKE = 60  # of 255: nearer to the paint than this, a photo's pixel hardly shows that it is painted
+STROKE = 0.45  # opacity that a stroke reaches, that of a brush at half strength too
+ROUGH = 15  # times what a copy's file has changed everywhere: nearer to the paint nothing is told
 GREYS = 0.5  # share of middle greys from which on a picture is a photo, and no mask
 QUICK = 2e6  # pixels that are looked at to tell whether there is damage
 AROUND, ALIGNED = 1024, 64  # pixels a side that are looked at for a part, and what they begin on
@@ -57,10 +57,11 @@ def read(
 
     photo = images.read(path, max_megapixels=max_megapixels)
     brightness = photo.pixels.mean(axis=2) / photo.peak
-    if photo.alpha is None and photo.pixels.shape[2] == 3 and is_photo(brightness):
+    layer = photo.alpha is not None and (photo.alpha < photo.peak).any()
+    if not layer and is_photo(brightness):
         raise RestorekitError(
             f"{os.fspath(path)}: looks like a photo, not like a mask, which is black and white; "
-            "for a copy of the photo that was painted over, add --mask-color and the paint's colour"
+            "where it is a copy of the photo, painted over, say in what --mask-color"
         )
     if photo.alpha is not None:  # what is transparent is not painted
         opacity = photo.alpha / photo.peak
@@ -72,7 +73,8 @@ def is_photo(brightness: np.ndarray) -> bool:
     """Whether (H, W) brightness on [0, 1] has mostly greys, of many kinds."""
     import numpy as np
 
-    counts = np.histogram(brightness, bins=64, range=(0, 1))[0] / brightness.size
+    some = brightness[::4, ::4] if brightness.size > 1e6 else brightness
+    counts = np.histogram(some, bins=64, range=(0, 1))[0] / some.size
     middle = counts[6:-6]  # a tenth to nine tenths of white
     return bool(middle.sum() > GREYS and middle.max() < GREYS / 2)
 
@@ -97,7 +99,9 @@ def painted_over(copy: np.ndarray, photo: np.ndarray, colour: tuple[int, int, in
     from skimage.filters import apply_hysteresis_threshold
 
     way, moved = np.asarray(colour, np.float32) - photo, copy - photo
-    opacity = (moved * way).sum(2) / np.maximum(np.square(way).sum(2), ALIKE**2)
+    # A JPEG changes every pixel, and most where it looks like a stroke over what is like the paint.
+    rough = 1 + ROUGH**2 * np.median(np.square(moved).sum(2))
+    opacity = (moved * way).sum(2) / np.maximum(np.square(way).sum(2), rough)
     aside = np.square(moved - opacity[..., None] * way).sum(2)
     opacity[aside > np.square(moved).sum(2) / 4] = 0
     # What a JPEG rounds may look like a breath of colour, but not like a stroke.
@@ -188,8 +192,13 @@ def hole_of(
     check_size(hole, size if part is None else part.whole)  # a mask is as large as the photo
     where = grown(hole.where, mask_grow or 0)
     hole = Hole(where if part is None else part.cut(where), hole.name)
+    remedy = "paint the damage white and leave what is sound black, or use --mask-invert"
+    if mask_color is not None:
+        remedy = f"paint over the damage in {mask_color}, and over nothing else"
+    elif mask_from_alpha:
+        remedy = "erase what is damaged, and nothing else"
     if mask_dir is None or hole.where.any():  # --save-mask leaves empty ones of sound photos
-        check(hole, mask_color)
+        check(hole, remedy)
     return hole
 
 
@@ -202,21 +211,12 @@ def check_size(hole: Hole, size: tuple[int, ...]) -> None:
         )
 
 
-def check(hole: Hole, color: str | None = None) -> None:
-    """Raises RestorekitError for nothing or everything to repair.
-
-    Args:
-        color: the paint's, where what is painted in one counts.
-    """
+def check(hole: Hole, remedy: str) -> None:
+    """Raises RestorekitError for nothing or everything to repair."""
     if not hole.where.any():
-        remedy = "paint the damage white, or use --mask-invert"
-        if color is not None:
-            remedy = f"nothing there is painted in {color}; paint over the damage in that colour"
         raise RestorekitError(f"{hole.name}: marks nothing to repair; {remedy}")
     if hole.where.all():
-        raise RestorekitError(
-            f"{hole.name}: marks every pixel; leave what is sound black, or use --mask-invert"
-        )
+        raise RestorekitError(f"{hole.name}: marks every pixel; {remedy}")
 
 
 def of_path(path: Path | None, picture: Picture, invert: bool, color: str | None) -> Hole:

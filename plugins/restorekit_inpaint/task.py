@@ -153,7 +153,7 @@ class Inpaint(Task):
             level=None if hole.any() else 0.0,
             keep=~hole,
             opaque=bool(options["mask_from_alpha"]),
-            notes=described(hole, found.name == masks.AUTO, picture.window is not None),
+            notes=described(hole, found.name, picture.window is not None, options["mask_color"]),
             extras={"mask": hole.astype(np.uint8) * 255} if options["save_mask"] else {},
         )
 
@@ -167,18 +167,21 @@ class Inpaint(Task):
         )
 
 
-def described(hole: np.ndarray, found: bool, part: bool) -> tuple[str, ...]:
+def described(hole: np.ndarray, name: str, part: bool, paint: str | None) -> tuple[str, ...]:
     """What will be repaired, in plain words, and what cannot be known there.
 
     Args:
-        found: by the network.
+        name: of the mask.
         part: of a photo, as a preview has it.
+        paint: the colour that counts as painted, if one does.
     """
     import cv2
 
+    found = name == masks.AUTO
     if not hole.any():
         if not found:
-            return (f"its mask marks nothing{' here' * part}: left as it is",)
+            what = "its mask marks" if paint is None else f"its copy has in {paint}"
+            return (f"{what} nothing{' here' * part}: left as it is",)
         return ("no damage found: left as it is (a smaller --mask-threshold finds more)",)
     share = 100 * hole.mean()
     covers = f"{share:.1f} %" if share >= 0.1 else "less than 0.1 %"

@@ -57,7 +57,7 @@ class SuperResolution(Task):
             type=Number(0, 1),
             default=1.0,
             show_default=True,
-            help="How much of the noise that auto finds is removed.",
+            help="How much of the noise is removed.",
         ),
     )
     recipes = {
@@ -100,10 +100,12 @@ class SuperResolution(Task):
         size = self.resized((h, w), **options)
         if size[0] * size[1] > LARGEST:
             raise RestorekitError(f"{size[1]} x {size[0]} pixels is too large; lower --scale")
-        sigma = options["sigma"]
+        sigma, strength = options["sigma"], options["strength"]
         notes: tuple[str, ...] = ()
         if sigma == "auto":  # what is found is seldom white, and would be sharpened
-            y, sigma, notes = cleaned(picture, options["strength"])
+            y, sigma, notes = cleaned(picture, strength)
+        else:
+            sigma *= strength
         level = sigma_to_engine(sigma)
         operator = Resample(size, (h, w))
         guess = Resample((h, w), size)(y)
@@ -129,8 +131,8 @@ def cleaned(picture: Picture, strength: float) -> tuple[Tensor, float, tuple[str
     """
     from restorekit.noise_level import estimate
 
-    found = estimate(picture.whole).level
-    if found < LEAST or not strength:
+    found = estimate(picture.whole).level if strength else 0.0
+    if found < LEAST:
         return picture.pixels, 0.0, ()
     done = "removed first" if strength == 1 else f"removed first at {strength:g} times that"
     note = f"noise about {255 * found:.1f} of 255, a JPEG's artefacts included: {done}"

@@ -91,12 +91,13 @@ def diagnose(inputs: tuple[Path, ...], as_json: bool, debug: bool, **values: Any
         except RestorekitError as error:
             failed = True
             click.echo(shown(f"restorekit: {error}"), err=True)
-            rows.append({"photo": str(path), "error": str(error)})
+            rows.append({"photo": str(path), "found": [], "chain": "", "error": str(error)})
             continue
         chain = recommended(diagnosis, values)
         if as_json:
             findings = [
                 {"by": one.by, "what": one.finding.what, **one.finding.figures}
+                | ({"failed": True} if one.failed else {})
                 for one in diagnosis.found
             ]
             rows.append({"photo": str(path), "found": findings, "chain": chain})
@@ -104,7 +105,7 @@ def diagnose(inputs: tuple[Path, ...], as_json: bool, debug: bool, **values: Any
         click.echo(shown(path))
         for one in diagnosis.found:
             click.echo(shown(f"  {one.by:10} {one.finding.what}"))
-        click.echo(shown(f"  {'->':10} {chain or 'nothing to mend'}"))
+        click.echo(shown(f"  {'->':10} {chain or diagnosis.idle(values['strength'])}"))
     if as_json:
         click.echo(json_text(rows))
     if failed:
@@ -131,7 +132,7 @@ def restore(**values: Any) -> None:
     def foreseen(job: Job) -> str:
         assert job.source is not None
         found = diagnosis_of(job.source, how["max_megapixels"])
-        return recommended(found, values) or "nothing to mend"
+        return recommended(found, values) or found.idle(values["strength"])
 
     restore_files(spec, spec.choices.device, given, target, 1, foreseen=foreseen, **how)
 

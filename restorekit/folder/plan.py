@@ -245,7 +245,7 @@ def check(jobs: Sequence[Job], output: Path | None) -> None:
             key = os.path.normcase(place)
             if key in takers:
                 raise RestorekitError(
-                    f"{job.source}: would become the same file as {takers[key]}, {target.name}; "
+                    f"{job.source}: would become the same file as {takers[key]} ({target.name}); "
                     "restore them into different folders"
                 )
             takers[key] = job.source
