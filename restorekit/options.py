@@ -163,3 +163,20 @@ def noise_option(meaning: str) -> Option:
         heading=HOW_STRONG,
         help=f"How much noise there is: {meaning}",
     )
+
+
+def strength_option(meaning: str, most: float = 1) -> Option:
+    """`--strength`, 1 unless another is given, which `Task.at_strength` knows.
+
+    Args:
+        meaning: what less does, and more.
+        most: the largest that is taken.
+    """
+    return Option(
+        ["--strength"],
+        type=Number(0, most),
+        default=1.0,
+        show_default=True,
+        heading=HOW_STRONG,
+        help=meaning,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from restorekit.options import HOW_STRONG, Number, Option, noise_option
+from restorekit.options import HOW_STRONG, Number, Option, noise_option, strength_option
 from restorekit.task import Finding, Picture, Problem, Recipe, Task, Trial
 from restorekit.units import sigma_to_engine
 
@@ -32,14 +32,10 @@ class Denoise(Task):
     name = "denoise"
     summary = "Remove noise."
     options = (
-        Option(
-            ["--strength"],
-            type=Number(0, 10),
-            default=1.0,
-            show_default=True,
-            heading=HOW_STRONG,
-            help="Multiplies the level: less than 1 leaves some of the noise, more takes some of "
-            "the finest texture too.",
+        strength_option(
+            "Multiplies the level: less than 1 leaves some of the noise, more takes some of the "
+            "finest texture too.",
+            most=10,
         ),
         Option(
             ["--keep-grain"],

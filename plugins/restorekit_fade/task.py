@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from restorekit.options import HOW_STRONG, Number, Option
+from restorekit.options import strength_option
 from restorekit.task import Finding, Picture, Problem, Recipe, Task, Trial
 from restorekit.units import from_engine, to_engine
 
@@ -30,16 +30,7 @@ class Fade(Task):
 
     name = "fade"
     summary = "Give faded and yellowed prints their range and colours back."
-    options = (
-        Option(
-            ["--strength"],
-            heading=HOW_STRONG,
-            type=Number(0, 1),
-            default=1.0,
-            show_default=True,
-            help="How far to go: 0 leaves the photo as it is.",
-        ),
-    )
+    options = (strength_option("How far to go: 0 leaves the photo as it is."),)
     recipes = {"fidelity": ALONE, "perceptual": ALONE}
     stage = 30
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restorekit.options import HOW_STRONG, Number, Option, noise_option
+from restorekit.options import Number, noise_option, strength_option
 from restorekit.task import Finding, Picture, Problem, Recipe, Task, Trial
 from restorekit.units import from_engine, sigma_to_engine, to_engine
 
@@ -51,14 +51,7 @@ class SuperResolution(Task):
             "auto removes what it finds first, and a JPEG's "
             "artefacts; a number on 0..255 is the standard deviation of white noise.",
         ),
-        Option(
-            ["--strength"],
-            heading=HOW_STRONG,
-            type=Number(0, 1),
-            default=1.0,
-            show_default=True,
-            help="How much of the noise is removed.",
-        ),
+        strength_option("How much of the noise is removed."),
     )
     recipes = {
         "fidelity": Recipe(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import RestorekitError
-from ..options import FILES, FOLDERS, HOW_STRONG, RESEARCH, Number, Option
+from ..options import FILES, FOLDERS, RESEARCH, Option, strength_option
 from ..task import PRESETS
 from .common import SOME_FAILED, choices_from, common_options, debug_option, json_text, shown
 from .files import (
@@ -37,13 +37,8 @@ def what_to_mend() -> list[click.Option]:
             help="What the photos are: scans of prints, which may have faded; a phone's (default); "
             "or from the web, of which small ones are enlarged.",
         ),
-        Option(
-            ["--strength"],
-            heading=HOW_STRONG,
-            type=Number(0, 10),
-            default=1.0,
-            show_default=True,
-            help="Do less, or more, wherever a task knows of it; at 0 nothing is done.",
+        strength_option(
+            "Do less, or more, wherever a task knows of it; at 0 nothing is done.", most=10
         ),
     ]
 
