@@ -74,11 +74,12 @@ def test_a_training_of_some_steps_learns(preset: str, photos: Path, tmp_path: Pa
 
 
 def test_a_validation_scores_both_kinds_and_draws_them(photos: Path, tmp_path: Path) -> None:
-    goal = goal_of(presets.read("damage", None, {"held_out": 0.0, "scales": [1.0, 0.5]}))
+    scales = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5]  # a crop of the one photo large enough from each
+    goal = goal_of(presets.read("damage", None, {"held_out": 0.0, "scales": scales}))
     network = goal.network()
     assert goal.begin_with(network, "damage").startswith("damage (sha256 ")
     scores = goal.scores(network.eval(), goal.photos(photos, tmp_path), "cpu", tmp_path / "a.png")
-    assert scores["damage_precision"] > 0.5, "of the little that is found for certain"
+    assert scores["damage_precision"] > 0.5 and scores["damage_recall"] > 0.1
     assert set(scores) == {
         f"{k}_{s}" for k in ("damage", "writing") for s in ("recall", "precision")
     }
