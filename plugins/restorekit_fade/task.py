@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from restorekit.engine.noise import Noise
 
-SURE = 0.6  # of the range left, at most, where the lightest parts look like old paper
+SURE = 0.55  # of the range left, at most, where the lightest parts look like old paper
 COLOURLESS = 0.45  # the same, where no colour tells old paper from a white sky
 BARE, EVEN = 0.4, 0.03  # the same, and the most of a cast, where nothing does
 PALE = 0.5  # the same, to be told of where it may be mist
