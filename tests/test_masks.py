@@ -216,6 +216,22 @@ def test_the_first_guess_is_teleas_of_the_whole_photo(seed: int) -> None:
     np.testing.assert_array_equal(guess, whole)
 
 
+def test_a_line_is_followed_and_an_area_must_be_sure_itself() -> None:
+    """From where it is sure on; a shadow that a scratch runs into is not taken with it."""
+    sure = torch.zeros(120, 160)
+    sure[20:24, 10:150] = 0.6  # a line, faint but for one place
+    sure[20:24, 70:80] = 0.999
+    sure[60:100, 10:50] = 0.6  # areas, half as sure, and one of them mostly
+    sure[80:84, 5:60] = 0.999
+    sure[60:100, 90:130] = 0.6
+    sure[60:90, 90:130] = 0.999
+    sure[110:114, 10:150] = 0.6  # faint alone
+    found = damage.marked(sure, 0.99)
+    assert found[20:24, 10:150].all() and not found[110:114].any()
+    assert found[80:84, 5:60].all() and found[60:78, 10:50].mean() == 0
+    assert found[60:100, 90:130].mean() > 0.95
+
+
 def test_handwriting_goes_where_that_is_asked(here: Path) -> None:
     """It is found by itself, and never taken for damage."""
     ink = np.zeros(PHOTO.shape[:2], np.uint8)

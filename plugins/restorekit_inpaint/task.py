@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from restorekit.engine.noise import Noise
 
-SURE, LEAST = 0.995, 1e-4  # of a photo's damage: how sure, and the share of its pixels that is told
+SURE = 0.99  # how sure damage is that is repaired by default
+TOLD, LEAST = 0.995, 1e-4  # how sure it is to be told unasked, and the share of the photo
 GUESSED = 64  # pixels: what lies further apart, a prior that sees textures cannot connect
 MAPPED = {"method": "mapped", "sampler": "hqs"}
 # Few steps of an ODE's solver give texture where as many of a random walk leave it smooth.
@@ -119,7 +120,7 @@ class Inpaint(Task):
 
     def find(self, picture: Picture) -> Iterable[Finding]:
         """What looks damaged. Nothing is repaired unasked: wires and twigs look so too."""
-        share = masks.share_found_in(picture.pixels, SURE)
+        share = masks.share_found_in(picture.pixels, TOLD)
         if share > LEAST:
             what = f"perhaps scratches or dust on {100 * share:.2g} % of it: see --mask auto"
             yield Finding(what, {"share": share}, {"mask": masks.AUTO}, suits=())

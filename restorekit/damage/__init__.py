@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).parent / "weights.safetensors"
 SCALES = (1.0, 0.5, 0.25)  # of the photo's size, at which it is looked at
 SMALLEST = 256  # pixels of the longer side: smaller ones tell nothing new
+LINE, MUCH = 13, 0.4  # pixels, the widest of a line; share of an area that must be sure
 TILE, MARGIN = 512, 96  # pixels a side that are marked at once, and seen around them
 
 
@@ -71,14 +72,28 @@ def find(x: Tensor, *, writing: bool = False, weights: Path = WEIGHTS) -> Tensor
 def marked(sure: Tensor, threshold: float) -> np.ndarray:
     """(H, W) bool: what is that sure, and what is half as sure and touches it.
 
-    So a line that fades out is followed, and what is faint alone is left.
+    So a line that fades out is followed, and what is faint alone is left. An area, unlike a line,
+    is not followed: it counts where much of it is that sure, since shadows and skies are half so.
 
     Args:
         sure: (H, W), of one kind that `find` looks for.
     """
+    import cv2
+    import numpy as np
     from skimage.filters import apply_hysteresis_threshold
+    from skimage.measure import label
 
-    return apply_hysteresis_threshold(sure.numpy(), threshold / 2, threshold)
+    level = sure.numpy()
+    half, whole = level > threshold / 2, level > threshold
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (LINE, LINE))
+    areas = label(cv2.morphologyEx(half.astype(np.uint8), cv2.MORPH_OPEN, disk), connectivity=2)
+    counts = np.bincount(areas.ravel())
+    share = np.bincount(areas.ravel(), weights=whole.ravel()) / np.maximum(counts, 1)
+    doubted = share < MUCH
+    doubted[0] = False  # no area
+    return apply_hysteresis_threshold(
+        np.where(doubted[areas], level * whole, level), threshold / 2, threshold
+    )
 
 
 def _find_at(network: DamageNetwork, x: Tensor, kinds: int) -> Tensor:
