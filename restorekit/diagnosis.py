@@ -77,9 +77,13 @@ class Diagnosis:
             if one.failed or (one.finding.options is not None and not one.finding.suits)
         )
 
+    def sound(self, strength: float = 1.0) -> bool:
+        """Whether a photo that no task is recommended for may be called so, and not just left."""
+        return bool(strength) and not self.left()
+
     def idle(self, strength: float = 1.0) -> str:
-        """What is said where no task is to do anything; a photo with doubts is not called sound."""
-        return "left as it is" if self.left() or not strength else "nothing to mend"
+        """What is said where no task is to do anything."""
+        return "nothing to mend" if self.sound(strength) else "left as it is"
 
 
 def diagnosed(shot: Shot) -> Diagnosis:
@@ -213,8 +217,8 @@ class Diagnosing:
         found = diagnosed(shot)
         chain, left = self.plan.chain_of(found), found.left()
         if chain is None:
-            idle = found.idle(self.plan.strength)
-            note = idle if idle == "left as it is" else f"{idle}: left as it is"
+            sound = found.sound(self.plan.strength)
+            note = "nothing to mend: left as it is" if sound else "left as it is"
             return Result(shot.pixels, shot.alpha, 0, 0.0, (note, *left))
         text = chain_text.written(chain)
         restoring = self._opened(text, chain)

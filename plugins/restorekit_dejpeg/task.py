@@ -61,7 +61,7 @@ class Dejpeg(Task):
 
         coding = picture.source.readable_coding() if picture.source else None
         if coding is None:
-            if picture.source and picture.source.kind in ("JPEG", "MPO"):
+            if picture.source and picture.source.is_jpeg:
                 yield Finding("a JPEG whose blocks cannot be looked at")
             return
         quality = quality_of(coding.components[0].q)

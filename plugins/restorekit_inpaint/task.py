@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from restorekit.engine.noise import Noise
 
 SURE = 0.99  # how sure damage is that is repaired by default
-TOLD, LEAST = 0.995, 1e-4  # how sure it is to be told unasked, and the share of the photo
+TOLD, LEAST = 0.995, 1e-4  # how sure it is to be told unasked, and on what share of the photo
 GUESSED = 64  # pixels: what lies further apart, a prior that sees textures cannot connect
 MAPPED = {"method": "mapped", "sampler": "hqs"}
 # Few steps of an ODE's solver give texture where as many of a random walk leave it smooth.

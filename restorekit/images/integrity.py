@@ -16,6 +16,7 @@ from typing import BinaryIO
 import tifffile
 
 from ..errors import RestorekitError
+from .kinds import JPEGS
 
 CUT = "is damaged or incomplete ({}); copy it again from its source"
 PAGES = 1000  # of a TIFF, that are looked at
@@ -32,7 +33,7 @@ def damaged(what: str) -> RestorekitError:
 
 def check(file: BinaryIO, kind: str, pixels: int) -> None:
     """Raises RestorekitError for what the decoder of a format (Pillow's name) would not notice."""
-    if kind in ("JPEG", "MPO"):
+    if kind in JPEGS:
         jpeg(file)
     elif kind == "WEBP":
         webp(file, pixels)

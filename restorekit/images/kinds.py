@@ -26,6 +26,7 @@ for _library in ("PIL", "tifffile", "pillow_heif"):
 
 KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF",
          ".tiff": "TIFF", ".bmp": "BMP", ".avif": "AVIF"}  # fmt: skip
+JPEGS = ("JPEG", "MPO")  # a phone's MPO begins with a JPEG
 READ_ONLY: dict[str, str] = {}
 if not features.check("avif"):
     del KINDS[".avif"]

@@ -20,6 +20,7 @@ from .. import files
 from ..errors import RestorekitError
 from . import budget, integrity
 from .kinds import (
+    JPEGS,
     KINDS,
     READ_ONLY,
     SIZES,
@@ -185,7 +186,7 @@ def _iptc(info: Mapping[Any, Any], tags: Container[int]) -> tuple[str, ...]:
 def _texts(image: ImageFile.ImageFile) -> tuple[tuple[str, bytes], ...]:
     """A JPEG's comment, and what a PNG says in words, as (`text:Title`, UTF-8)."""
     found: dict[str, Any] = dict(getattr(image, "text", {}))
-    if image.format in ("JPEG", "MPO") and (comment := image.info.get("comment")):
+    if image.format in JPEGS and (comment := image.info.get("comment")):
         found["Comment"] = comment.decode("utf-8", "replace")
     return tuple(
         (f"text:{key}", str(value).encode("utf-8", "replace"))
@@ -266,7 +267,7 @@ def _dpi(dots: Iterable[Any]) -> tuple[float, float] | None:
 def _quality(image: ImageFile.ImageFile) -> int | None:
     """Of a JPEG, from the sum of its luminance table, which the libraries scale by it."""
     tables = getattr(image, "quantization", None)
-    if image.format not in ("JPEG", "MPO") or not tables or 0 not in tables:
+    if image.format not in JPEGS or not tables or 0 not in tables:
         return None
     buffer = io.BytesIO()
     Image.new("L", (8, 8)).save(buffer, "JPEG", quality=50)  # the table that is scaled

@@ -12,7 +12,7 @@ import numpy as np
 from .. import files
 from ..errors import RestorekitError
 from ..window import Window
-from .kinds import error_of, reason
+from .kinds import JPEGS, error_of, reason
 from .quantisation import loss_of
 
 BLOCK = 8  # samples a side
@@ -113,6 +113,11 @@ class Source:
             return Window(left, top, window.width, window.height, (width, height))
         return Window(top, left, window.height, window.width, window.whole)
 
+    @property
+    def is_jpeg(self) -> bool:
+        """Whether it has the coefficients of a JPEG."""
+        return self.kind in JPEGS
+
     def readable_coding(self) -> Coding | None:
         """The same as `coding`; None also for a JPEG whose coefficients are not to be had."""
         with contextlib.suppress(RestorekitError):
@@ -128,7 +133,7 @@ class Source:
             RestorekitError: if the file cannot be read, or is a JPEG in other colours than grey
                 or YCbCr.
         """
-        if self.kind not in ("JPEG", "MPO"):
+        if not self.is_jpeg:
             return None
         import jpeglib
 
