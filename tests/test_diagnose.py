@@ -77,7 +77,9 @@ def test_what_is_wrong_is_found_and_mended(here: Path, capfd: pytest.CaptureFixt
     found = {f["by"]: f for f in rows["coarse.jpg"]["found"]}
     assert found["dejpeg"]["quality"] == 30 and found["size"]["width"] == 320
     assert run("restore in -o out --preset scan") == 0
-    assert "noisy.png: done: denoise" in capfd.readouterr().err
+    told = capfd.readouterr().err
+    assert "noisy.png: done: denoise" in told
+    assert "5 restored (2 of them needed nothing), 0 skipped, 0 failed" in told
     for name in ("noisy.png", "faded.png", "coarse.jpg"):
         before, after = (images.read(f"{folder}/{name}").pixels for folder in ("in", "out"))
         error = [np.square(p - PHOTO.astype(float)).mean() for p in (before, after)]

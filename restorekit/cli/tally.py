@@ -26,7 +26,7 @@ class Tally:
 
     def __init__(self, report: BinaryIO | None, quiet: bool) -> None:
         self.report, self.quiet = report, quiet
-        self.restored = self.skipped = self.failed = self.done = 0
+        self.restored = self.skipped = self.failed = self.done = self.left = 0
         self.listening, self.broken = True, ""
 
     def __call__(self, outcome: Outcome, told: bool = True) -> None:
@@ -38,6 +38,7 @@ class Tally:
         state = "failed" if outcome.failure else "skipped" if outcome.skipped else "restored"
         setattr(self, state, getattr(self, state) + 1)
         self.done += outcome.done
+        self.left += outcome.left
         if outcome.failure and told:
             click.echo(shown(f"failed: {outcome.failure}"), err=True)
         elif not self.quiet:
@@ -55,6 +56,7 @@ class Tally:
             megapixels=round(outcome.megapixels, 4),
             seconds=round(outcome.seconds, 4),
             nfe=outcome.nfe,
+            left=outcome.left,
         )
 
     def unreadable(self, problem: str) -> None:
@@ -66,7 +68,10 @@ class Tally:
     def sum_up(self) -> None:
         """The last line."""
         if self.failed or not self.quiet:
-            counts = f"{self.restored} restored, {self.skipped} skipped, {self.failed} failed"
+            sound = f" ({self.left} of them needed nothing)" if self.left else ""
+            counts = (
+                f"{self.restored} restored{sound}, {self.skipped} skipped, {self.failed} failed"
+            )
             click.echo(counts, err=True)
 
     def _row(self, **row: Any) -> None:

@@ -27,7 +27,12 @@ HELD_MEGAPIXELS = 64.0  # of the photos that a process decodes ahead or has yet 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: the files written, what to tell, or why it failed."""
+    """What became of a job: the files written, what to tell, or why it failed.
+
+    Attributes:
+        skipped: the file was there already; `done` where an earlier run wrote it.
+        left: it needed nothing, and was written as it was.
+    """
 
     job: Job
     written: tuple[Path, ...] = ()
@@ -35,7 +40,8 @@ class Outcome:
     failure: str = ""
     error: Exception | None = None
     skipped: bool = False
-    done: bool = False  # already, by an earlier run
+    done: bool = False
+    left: bool = False
     megapixels: float = 0.0
     seconds: float = 0.0
     nfe: int = 0
@@ -214,8 +220,8 @@ class Workshop:
         loaded, results = restored.loaded, restored.results
         photo = loaded.photo or images.Photo(results[0].pixels)
         # What was left as it was stays the file that it was, unless something is asked of the file.
-        alone = len(results) == 1 and loaded.photo is not None and self.files.plain
-        left = alone and results[0].leaves(photo)
+        alone = len(results) == 1 and self.files.plain
+        left = loaded.photo is not None and all(result.leaves(photo) for result in results)
         notes = (*photo.notes, *images.left_out(loaded.job.target, photo))
         if self.files.strip_metadata:
             notes = photo.notes
@@ -224,7 +230,7 @@ class Workshop:
         extras = loaded.job.extras
         for target, picture in pictures_of(loaded.targets, photo, results, stamp, extras):
             replace = target in loaded.replaces
-            if left and not written and images.copy(target, photo, replace=replace):
+            if left and alone and not written and images.copy(target, photo, replace=replace):
                 notes = ()
             else:
                 picture = self.files.prepared(picture)
@@ -238,6 +244,7 @@ class Workshop:
             megapixels=height * width / 1e6,
             seconds=sum(result.seconds for result in results),
             nfe=sum(result.nfe for result in results),
+            left=left,
         )
 
 
