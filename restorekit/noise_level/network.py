@@ -15,7 +15,7 @@ WIDTHS = (32, 64, 96)
 LEAST = 4e-3  # deviation on [-1, 1] that counts as none: half a step of 8 bits
 CONTRAST = 64.0  # of the fine detail, before its logarithm-like curve
 TONES = 12  # of a picture, for each of which its noise is told
-NEAR = 8.0  # how much less a cell counts for each unit of [-1, 1] that it is brighter or darker
+NEAR = 14.0  # how much less a cell counts for each unit of [-1, 1] that it is brighter or darker
 
 
 class Answer(NamedTuple):
