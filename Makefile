@@ -32,7 +32,7 @@ fuzz: install  ## damaged image files for a minute or two
 hostile: install  ## cases that want to lose or spoil something; MINUTES=10
 	$(BIN)/python samples/hostile.py --minutes $(MINUTES)
 
-gpu-train: install  ## all shipped priors; PHOTOS= and SCENES= folders, RUNS= for what comes of it
+gpu-train: install  ## priors, and what enlarges; PHOTOS= and SCENES= folders, RUNS= for what comes of it
 	$(BIN)/python samples/gpu_train.py $(PHOTOS) $(SCENES) $(RUNS) --minutes $(MINUTES)
 
 $(VENV)/checks: $(VENV)/installed

@@ -28,6 +28,7 @@ THINGS: tuple[Callable[..., Any], ...] = (
     task.Task,
     task.Picture,
     task.Problem,
+    task.Guesser,
     task.Recipe,
     task.Trial,
     task.Finding,

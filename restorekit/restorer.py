@@ -116,6 +116,11 @@ class Restorer:
                 problem = self._observed(picture, options)
                 if expected is not None:
                     expected(problem.size)
+                guessed = problem.guesser is not None
+                if guessed:
+                    self.solver.admit(problem)
+                    problem = self._guessed(problem, picture, progress)
+                    progress = part_of(progress, 1, 0)
                 x_0, nfe = self._solve(problem, noise, progress)
             except RuntimeError as error:
                 if not out_of_memory(error):
@@ -135,7 +140,7 @@ class Restorer:
         return Result(
             restored,
             _resized(shot.alpha, problem),
-            before + nfe,
+            guessed + before + nfe,
             time.perf_counter() - began,
             problem.notes,
             self._origin(problem, asked),
@@ -158,16 +163,36 @@ class Restorer:
                 raise WrongAnswer(problem, "a Problem")
         return framed(problem, picture)
 
+    def _guessed(self, problem: Problem, picture: Picture, progress: Progress | None) -> Problem:
+        """A problem with the guess that it makes itself, which is the first of the steps."""
+        assert problem.guesser is not None
+
+        def tick(share: float) -> None:
+            if progress is not None and progress(share, 1 + self._steps) is False:
+                raise Cancelled
+
+        tick(0.0)
+        with torch.inference_mode():
+            guess: Any = problem.guesser(self.device, getattr(torch, self.precision), tick)
+        with told(f"{whose('task', self.task.name)}: its guesser"):
+            check_guess(guess, problem)
+        return framed(dataclasses.replace(problem, guess=guess, guesser=None), picture)
+
+    @property
+    def _steps(self) -> int:
+        """Of the samplers, for one photo."""
+        return self.solver.steps + (self.first._steps if self.first else 0)
+
     def _solve(self, problem: Problem, noise: Noise, progress: Progress | None) -> Found:
         """x_0 on the CPU, with the picture's own channels, and the evaluations it took."""
         if self.first is None:
             return self.solver(problem, noise, progress)
-        steps = self.first.how.recipe.steps
-        whole = steps + self.how.recipe.steps
         unfinished = dataclasses.replace(problem, finish=None)
-        guess, before = self.first._solve(unfinished, noise, part_of(progress, 0, whole))
+        guess, before = self.first._solve(
+            unfinished, noise, part_of(progress, 0, self.solver.steps)
+        )
         refined = dataclasses.replace(problem, guess=guess)
-        x_0, nfe = self.solver(refined, noise, part_of(progress, steps, whole))
+        x_0, nfe = self.solver(refined, noise, part_of(progress, self.first._steps, 0))
         return x_0, before + nfe
 
     def _cleaned(self, y: Tensor, level: float) -> Found:
@@ -231,6 +256,17 @@ class Restorer:
     def weights(self) -> str:
         """SHA-256 of the prior's files."""
         return self.how.prior.digest
+
+
+def check_guess(guess: object, problem: Problem) -> None:
+    """Raises WrongAnswer where a guesser gave anything else than a guess."""
+    channels = problem.channels
+    due = f"a finite float32 picture of (1, 1 or {channels}, H, W) on the CPU"
+    if not (isinstance(guess, Tensor) and guess.ndim == 4 and guess.shape[1] in (1, channels)):
+        raise WrongAnswer(guess, due)
+    fits = len(guess) == 1 and guess.dtype == torch.float32 and guess.device.type == "cpu"
+    if not (fits and guess.isfinite().all()):
+        raise WrongAnswer(guess, due)
 
 
 def framed(problem: Problem, picture: Picture) -> Problem:

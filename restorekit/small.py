@@ -1,4 +1,4 @@
-"""The small networks that come with the package: not priors, and asked on the CPU."""
+"""The small networks that come with the package: not priors."""
 
 from __future__ import annotations
 

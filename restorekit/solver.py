@@ -78,6 +78,21 @@ class Solver:
         if at_once > 1:
             self.evaluated = Shared(self.evaluated)
 
+    @functools.cached_property
+    def steps(self) -> int:
+        """For one photo, those included that time travel walks again."""
+        times = torch.arange(self.recipe.steps, -1, -1, dtype=torch.float64)
+        if self.recipe.travel:
+            times = travelling(times, *self.recipe.travel)
+        return int((times.diff() < 0).sum())
+
+    def admit(self, problem: Problem) -> None:
+        """Raises RestorekitError for what could not be solved, before a guess is made for it."""
+        if self.prior.translate is not None:
+            self.prior.translate(problem)
+        else:
+            self._evaluated(problem.size, None)
+
     @torch.inference_mode()
     def __call__(self, problem: Problem, noise: Noise, progress: Progress | None) -> Found:
         """Looks only at what lies around the unknown, where the rest of the picture is known

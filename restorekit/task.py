@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
+    import torch
     from torch import Tensor
 
     from .engine.conditioning import Observation
@@ -65,6 +66,22 @@ class Picture:
         return self.pixels if self.photo is None else self.photo()
 
 
+class Guesser(Protocol):
+    """Makes a guess by a network of its own, once the size of the result has been accepted."""
+
+    def __call__(
+        self, device: torch.device, precision: torch.dtype, tick: Callable[[float], None]
+    ) -> Tensor:
+        """A guess as `Problem` has it, float32 on the CPU. It counts as one network evaluation.
+
+        Args:
+            device, precision: of the prior, to compute it in.
+            tick: to be called with the share that is done, where it takes long. What it raises
+                is to pass: the work was cancelled.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Problem:
     """What a task makes of a photo: the measurement, and what frames it.
@@ -77,6 +94,7 @@ class Problem:
         guess: where the diffusion starts, (1, C, H, W) on [-1, 1]; A^+ y by default, which is
             middle grey wherever nothing was measured. The prior takes for picture what it sees
             through the noise of `Recipe.start`: fill holes plausibly, or start high.
+        guesser: makes the guess, where that takes a network of its own, in place of `guess`.
         level: noise-to-signal ratio at the start, which replaces the recipe's.
         guess_is_state: the guess holds noise of that level already, as a noisy photo does; or
             the observation's noise, where that is a map of levels or has a covariance.
@@ -98,6 +116,7 @@ class Problem:
     notes: tuple[str, ...] = ()
     extras: Mapping[str, np.ndarray] = field(default_factory=dict)
     channels: int | None = None
+    guesser: Guesser | None = None
 
 
 @dataclass(frozen=True)
@@ -160,8 +179,8 @@ class Recipe:
         levels: the noise-to-signal ratios of the evaluations themselves, falling, in place of grid,
             start and end. Fewer steps take the first of them.
         unfolded: what of this is otherwise for a prior that was trained unfolded (see
-            `Prior.unfolded`), besides steps and levels, which are those of its training unless this
-            says them.
+            `Prior.unfolded`), besides steps and levels, which are those of its training, from
+            this one's start down, unless this says them.
         prior: name of the prior that the mode works with; empty: the task's.
         refines: the mode whose result it starts from, by the same prior, in place of the task's
             guess; empty: none.
@@ -196,7 +215,9 @@ class Recipe:
         """For a prior that was trained unfolded at these levels, if it was."""
         if not (unfolded and self.unfolded):
             return self
-        otherwise: dict[str, Any] = {"steps": len(unfolded), "levels": unfolded}
+        highest = self.unfolded.get("start") or math.inf
+        levels = tuple(level for level in unfolded if level <= highest) or unfolded[-1:]
+        otherwise: dict[str, Any] = {"steps": len(levels), "levels": levels}
         return replace(self, **(otherwise | dict(self.unfolded)))
 
 

@@ -56,8 +56,8 @@ class Counted(Wrapper):
         return Counted(inner.where(needed), self.tally) if isinstance(inner, Tiled) else self
 
 
-def part_of(progress: Progress | None, first: int, whole: int) -> Progress | None:
-    """What tells of some steps among others, of `whole` in all and behind the `first` ones."""
+def part_of(progress: Progress | None, before: int, after: int) -> Progress | None:
+    """What tells of some steps among others, those before them and those that come after."""
     if progress is None:
         return None
-    return lambda done, _: progress(first + done, whole)
+    return lambda done, total: progress(before + done, before + total + after)

@@ -44,7 +44,7 @@ def measured(trial: Trial, prior: str, steps: int, folder: Path) -> tuple[int, f
     _, name, given, score = trial
     task = plugins.registry().task(name)
     restorer = Restorer(task, Choices(prior=prior, steps=steps, precision="bfloat16"))
-    if (levels := restorer.how.prior.unfolded) and steps > len(levels):
+    if (levels := restorer.how.recipe.levels) and steps > len(levels):
         return None
     values = resolved(task, given)
     chosen = {"psnr": metrics.psnr}

@@ -1,11 +1,11 @@
-"""Trains all shipped priors on, one after the other, within some minutes of a GPU.
+"""Trains all shipped priors on, and what enlarges, one after the other, within minutes of a GPU.
 
     python samples/gpu_train.py PHOTOS SCENES RUNS --minutes 28 --this-time 9
 
-Every prior begins with the weights that ship and gets its share of the minutes. What a call leaves
+Each begins with the weights that ship and gets its share of the minutes. What a call leaves
 undone the next one goes on with, from the last checkpoint, so that a machine may be lent for a few
-minutes at a time: `--this-time` is how long a call trains at most. RUNS/NAME/prior.safetensors has
-what each has come to, and loses nothing by being fetched early.
+minutes at a time: `--this-time` is how long a call trains at most. The .safetensors in RUNS/NAME
+has what each has come to, and loses nothing by being fetched early.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from restorekit.training.trainer import train
 
 
 class Job(NamedTuple):
-    """A prior to be trained on.
+    """What is to be trained on.
 
     Attributes:
         preset, changes: its settings.
@@ -41,13 +41,14 @@ FEW_FAULTS = {"real": 0.03, "less": 0.16, "faded": 0.08}
 UNFOLDED = {"network.mapped": True, "holes": 0.42, "unfold": 0.75, "objective": "even_v"}
 PHOTOGRAPHED = {"real": 0.92, "less": 0.5, "faded": 0.12, "objective": "even_v"}
 JOBS = {
-    "photo-few": Job("photo-b", 0.35, {"rate": 1.5e-3, **UNFOLDED, **FEW_FAULTS}),
+    "photo-few": Job("photo-b", 0.3, {"rate": 1.5e-3, **UNFOLDED, **FEW_FAULTS}),
     "photo-real": Job("photo-b", 0.2, {"rate": 1.2e-3, **PHOTOGRAPHED}),
     "photo": Job("photo-b", 0.15, {"rate": 1e-3, **FEW_FAULTS}),
     "photo-fast": Job("photo-s", 0.1, {"rate": 1e-3, **FEW_FAULTS}),
-    "scene64": Job("scene64", 0.2, {"rate": 1e-3, "batch": 128}),
+    "scene64": Job("scene64", 0.15, {"rate": 1e-3, "batch": 128}),
+    "enlargement": Job("enlargement", 0.1, {}),
 }
-TINY = {"compile": False, "batch": 4, "crop": 32}  # for a dry run
+TINY = {"compile": False, "batch": 4, "crop": 48}  # for a dry run
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("photos", type=Path, help="see pack_photos.py")
@@ -82,7 +83,7 @@ def main() -> None:
                 arguments.scenes if job.preset == "scene64" else arguments.photos,
                 run.folder,
                 device=device,
-                init=shipped()[name],
+                init=shipped().get(name, name),
                 cache=arguments.runs / "cache",
                 minutes=None if arguments.dry_run else minutes,
                 pause=left,

@@ -23,9 +23,9 @@ import restorekit
 FACTOR = 4
 WIDTH, KEPT, BLOCKS = 64, 16, 6  # channels, those that each step sets aside, and blocks
 OURS: dict[str, dict[str, str]] = {
-    "photo, default": {},
+    "default": {},
     "effort low": {"effort": "low"},
-    "photo-few": {"prior": "photo-few"},
+    "photo, and the same guess": {"prior": "photo"},
 }
 
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])

@@ -44,7 +44,8 @@ def score(
     task: Task, arguments: argparse.Namespace, options: dict[str, Any], **recipe: Any
 ) -> float:
     """The mean score with a changed recipe; None in it leaves the task's own."""
-    recipe = {name: value for name, value in recipe.items() if value is not None}
+    # What an unfolded prior would be asked otherwise is not what is compared.
+    recipe = {name: value for name, value in recipe.items() if value is not None} | {"unfolded": {}}
     mode, task = arguments.mode, copy.copy(task)
     task.recipes = {**task.recipes, mode: dataclasses.replace(task.recipes[mode], **recipe)}
     restorer = Restorer(task, Choices(mode, prior=arguments.prior, precision=arguments.precision))

@@ -11,11 +11,12 @@ import torch
 from skimage import data
 
 from restorekit import plugins, priors
-from restorekit.engine.conditioning import Conditioned, diffpir
+from restorekit.engine.conditioning import Conditioned, Degradation, Observation, diffpir
 from restorekit.engine.denoiser import Prediction
+from restorekit.engine.operators import Identity
 from restorekit.engine.sampler import ddim
 from restorekit.hookspecs import hookimpl
-from restorekit.task import Recipe, Task
+from restorekit.task import Problem, Recipe, Task
 
 from .commands import run, save
 from .conftest import Install
@@ -29,6 +30,15 @@ class Absent(Task):
 
     def observe(self, picture: Any, **options: Any) -> Any:
         return None
+
+
+class Guessing(Task):
+    name = "guessing"
+    recipes = {"fidelity": Recipe("none", "ddim", 1)}
+
+    def observe(self, picture: Any, **options: Any) -> Any:
+        y = Observation(picture.pixels, Degradation(Identity()))
+        return Problem(y, picture.pixels.shape[2:], guesser=lambda *_: picture.pixels.double())
 
 
 def answering(given: Callable[[Prediction], Any]) -> Any:
@@ -76,7 +86,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, install: Install) -> P
     save("in.png", PHOTO)
     kinds = {"methods": METHODS, "samplers": STEPS}
     kinds["priors"] = {n: priors.from_denoiser(f, name=n) for n, f in PRIORS.items()}
-    hooks: dict[str, Any] = {"restorekit_tasks": hookimpl(lambda: [Absent()])}
+    hooks: dict[str, Any] = {"restorekit_tasks": hookimpl(lambda: [Absent(), Guessing()])}
     hooks |= {f"restorekit_{kind}": hookimpl(saying(given)) for kind, given in kinds.items()}
     install(superres="restorekit_superres", denoise="restorekit_denoise", faulty=hooks)
     return tmp_path
@@ -86,6 +96,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, install: Install) -> P
     ("command", "words"),
     [
         ("absent", "task 'absent': observe gives a NoneType, where a Problem is due"),
+        ("guessing", "task 'guessing': its guesser gives a tensor of (1, 3, 24, 32)"),
         *((f"superres --method {n}", f"method '{n}'") for n in METHODS),
         *((f"superres --sampler {n} --steps 2", f"sampler '{n}'") for n in STEPS),
         *((f"denoise --sigma 9 --prior {n}", f"prior '{n}'") for n in PRIORS),
@@ -100,7 +111,7 @@ def test_a_wrong_answer_is_told_as_its_plugins(
     assert "plugin faulty: " in said
     if "nan" in words or "number" in words:
         assert "NaN or infinity" in said
-        assert "prior 'photo'" not in said, "which has no part in it"
+        assert "prior 'photo" not in said, "which has no part in it"
     assert not Path("out.png").exists()
 
 

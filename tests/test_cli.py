@@ -215,7 +215,7 @@ def test_folder(capfd: pytest.CaptureFixture[str]) -> None:
     assert out.split() == written
     assert sorted(f"in/out/{name}" for name in tree(Path("in/out"))) == written
     assert [line for line in err.splitlines() if "in/bad.png" in line]
-    assert "2 restored, 0 skipped, 1 failed" in err
+    assert "2 restored" in err and "0 skipped, 1 failed" in err
     # The output lies in the input, but is no input the next time.
     assert run("denoise in -o in/out --sigma 5 --on-exists skip --quiet") == 3
     assert len(tree(Path("in/out"))) == 2
@@ -237,7 +237,7 @@ def test_progress_on_a_terminal(
     monkeypatch.setattr(time, "time", itertools.count(0.0, 2.0).__next__)
     assert run("superres in.png -o out.png --steps 3") == 0
     bar = capsys.readouterr().err
-    assert "in.png" in bar and "33%" in bar and "100%" in bar
+    assert "in.png" in bar and "25%" in bar and "100%" in bar
     assert re.search(r"\d\d:\d\d:\d\d", bar)
     assert run("superres in.png -o other.png --steps 3 --quiet") == 0
     assert capsys.readouterr().err == ""

@@ -101,7 +101,7 @@ def test_a_task_without_a_fault() -> None:
         (Unexplained, "--strength has no help text"),
         (OneMode, "no recipe for perceptual mode"),
         (Global, "other pixels for the same photo and seed"),
-        (InPlace, "observe changes the picture's pixels"),
+        (InPlace, "observe, or its guesser, changes the picture's pixels"),
         (Colourful, "raises IndexError for uint8"),
         (Talkative, "a note must be one line"),
         (Misplaced, "keep must be bool"),

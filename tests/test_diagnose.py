@@ -79,7 +79,7 @@ def test_what_is_wrong_is_found_and_mended(here: Path, capfd: pytest.CaptureFixt
     assert run("restore in -o out --preset scan") == 0
     told = capfd.readouterr().err
     assert "noisy.png: done: denoise" in told
-    assert "5 restored (2 of them needed nothing), 0 skipped, 0 failed" in told
+    assert "5 restored (2 of them unchanged), 0 skipped, 0 failed" in told
     for name in ("noisy.png", "faded.png", "coarse.jpg"):
         before, after = (images.read(f"{folder}/{name}").pixels for folder in ("in", "out"))
         error = [np.square(p - PHOTO.astype(float)).mean() for p in (before, after)]

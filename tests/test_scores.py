@@ -144,7 +144,7 @@ HOLE = {"hole_psnr", "baseline_hole_psnr"}
     ("command", "prior", "nfe", "extra"),
     [
         ("denoise clean --sigma 25", "photo", 1, set()),
-        ("superres clean --scale 2 --steps 2", "photo", 4, set()),
+        ("superres clean --scale 2 --steps 2", "photo-few", 3, set()),
         ("inpaint clean --mask-kind random --coverage 0.3 --steps 2", "photo-few", 2, HOLE),
         ("inpaint clean --mask-kind scratch --steps 2", "photo-few", 2, HOLE),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ TRIAL = (
         help="Of a JPEG, 4:2:0, that the small photo comes as; none by default.",
     ),
 )
-LESS = {"prior": "photo-few", "steps": 2}  # it has four steps of its own; two are for any other
+FEW = {"sampler": "hqs", "start": 0.15, "steps": 3}  # the guess has no need of higher levels
 
 
 class SuperResolution(Task):
@@ -48,14 +49,22 @@ class SuperResolution(Task):
             help="Factor of enlargement, any number above 1 up to 8.",
         ),
         noise_option(
-            "auto removes what it finds first, and a JPEG's "
-            "artefacts; a number on 0..255 is the standard deviation of white noise.",
+            "removed first; auto finds out how much there is, a JPEG's artefacts included; a "
+            "number on 0..255 is the standard deviation of white noise.",
         ),
         strength_option("How much of the noise is removed."),
     )
     recipes = {
         "fidelity": Recipe(
-            "diffpir", "snore", 8, "geometric", 1.0, 0.05, unfolded={"sampler": "hqs"}, low=LESS
+            "diffpir",
+            "snore",
+            8,
+            "geometric",
+            1.0,
+            0.05,
+            prior="photo-few",
+            unfolded=FEW,
+            low={"steps": 2, "unfolded": FEW | {"steps": 1}},
         ),
         "perceptual": Recipe(
             "diffpir",
@@ -86,6 +95,7 @@ class SuperResolution(Task):
     def observe(self, picture: Picture, **options: Any) -> Problem:
         from restorekit.engine.conditioning import Degradation, Observation
         from restorekit.engine.operators import Resample
+        from restorekit.enlargement import enlarged
         from restorekit.errors import RestorekitError
 
         y = picture.pixels
@@ -95,18 +105,17 @@ class SuperResolution(Task):
             raise RestorekitError(f"{size[1]} x {size[0]} pixels is too large; lower --scale")
         sigma, strength = options["sigma"], options["strength"]
         notes: tuple[str, ...] = ()
-        if sigma == "auto":  # what is found is seldom white, and would be sharpened
-            y, sigma, notes = cleaned(picture, strength)
-        else:
-            sigma *= strength
-        level = sigma_to_engine(sigma)
+        if sigma == "auto":
+            sigma, notes = found_in(picture, strength)
+        removed, level = sigma_to_engine(strength * sigma), 0.0
+        if removed:  # at the small size, where it is still known, and before it is sharpened
+            y, level = picture.denoised(removed), LEFT * removed
         operator = Resample(size, (h, w))
-        guess = Resample((h, w), size)(y)
         finish = None if level else lambda x: consistent(x, y, operator)
         return Problem(
             Observation(y, Degradation(operator, level)),
             size,
-            guess=guess,
+            guesser=functools.partial(enlarged, y, size, level),
             finish=finish,
             notes=notes,
         )
@@ -116,20 +125,15 @@ class SuperResolution(Task):
         return Trial(degrade, enlarge, options=TRIAL, luma=True, border="scale")
 
 
-def cleaned(picture: Picture, strength: float) -> tuple[Tensor, float, tuple[str, ...]]:
-    """A photo without its noise, the deviation of what is still wrong on [0, 1], and a note.
-
-    Args:
-        strength: below 1 as much less is removed, and the rest kept as if it was detail.
-    """
+def found_in(picture: Picture, strength: float) -> tuple[float, tuple[str, ...]]:
+    """The level of a photo's noise on [0, 1], 0 where it is to be left, and what to tell of it."""
     from restorekit.noise_level import estimate
 
     found = estimate(picture.whole).level if strength else 0.0
     if found < LEAST:
-        return picture.pixels, 0.0, ()
+        return 0.0, ()
     done = "removed first" if strength == 1 else f"removed first at {strength:g} times that"
-    note = f"noise about {255 * found:.1f} of 255, a JPEG's artefacts included: {done}"
-    return picture.denoised(sigma_to_engine(strength * found)), strength * LEFT * found, (note,)
+    return found, (f"noise about {255 * found:.1f} of 255, a JPEG's artefacts included: {done}",)
 
 
 def consistent(x: Tensor, y: Tensor, operator: LinearOperator, rounds: int = 30) -> Tensor:

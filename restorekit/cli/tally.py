@@ -68,7 +68,7 @@ class Tally:
     def sum_up(self) -> None:
         """The last line."""
         if self.failed or not self.quiet:
-            sound = f" ({self.left} of them needed nothing)" if self.left else ""
+            sound = f" ({self.left} of them unchanged)" if self.left else ""
             counts = (
                 f"{self.restored} restored{sound}, {self.skipped} skipped, {self.failed} failed"
             )

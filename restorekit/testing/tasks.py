@@ -13,6 +13,7 @@ from ..engine.operators import LinearOperator
 from ..errors import RestorekitError
 from ..guard import reason
 from ..metrics import psnr
+from ..restorer import check_guess, framed
 from ..soundness.rows import LOST_DB
 from ..task import MODES, PRESETS, Finding, Picture, Problem, Task, resolve
 from ..units import eight_bit, to_engine
@@ -114,8 +115,12 @@ def _observed(task: Task, given: Given) -> None:
         problem = task.observe(picture, **given.options)
     name = task.name
     assert isinstance(problem, Problem), f"task {name}: observe gives a {type(problem).__name__}"
-    assert torch.equal(before, pixels), f"task {name}: observe changes the picture's pixels"
-    size, guess = tuple(problem.size), problem.guess
+    with errors_of(task, "its guesser", given.pixels):
+        guess = _guessed(framed(problem, picture)) if problem.guesser else problem.guess
+    assert torch.equal(before, pixels), (
+        f"task {name}: observe, or its guesser, changes the picture's pixels"
+    )
+    size = tuple(problem.size)
     _linear(task, given, problem)
     if guess is not None and problem.finish is None:
         assert guess.ndim == 4 and tuple(guess.shape[2:]) == size, (
@@ -138,6 +143,17 @@ def _observed(task: Task, given: Given) -> None:
     resolve(task, task.at_strength(given.options, 0.5))
     asked = task.prior_for(given.options)
     assert isinstance(asked, str), f"task {name}: prior_for() gives a {type(asked).__name__}"
+
+
+def _guessed(problem: Problem) -> torch.Tensor:
+    """What a guesser says, twice the same."""
+    assert problem.guesser is not None
+    one, again = (
+        problem.guesser(torch.device("cpu"), torch.float32, lambda _: None) for _ in range(2)
+    )
+    check_guess(one, problem)
+    assert torch.equal(one, again), "gives another guess the second time"
+    return one
 
 
 def _linear(task: Task, given: Given, problem: Problem) -> None:

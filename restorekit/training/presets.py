@@ -60,6 +60,15 @@ PRESETS: dict[str, Settings] = {
         warmup=100,
         ema=0.995,
     ),
+    "enlargement": Settings(
+        objective="enlargement",
+        crop=192,
+        faded=0.08,
+        batch=6,
+        rate=1e-3,
+        weight_decay=0.1,
+        warmup=200,
+    ),
     "cifar10": Settings(
         network=UNetConfig(
             widths=(128, 256, 256), blocks=3, attention=(1,), norm=True, learned_variance=True

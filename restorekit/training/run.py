@@ -34,6 +34,8 @@ OWN = (
     "damage.md",
     "noise_level.safetensors",
     "noise_level.md",
+    "enlargement.safetensors",
+    "enlargement.md",
     "pictures",
 )
 

@@ -1,4 +1,4 @@
-"""What else than priors a training learns: finding damage, and the level of noise."""
+"""What else than priors a training learns: damage, the level of noise, and enlarging."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from restorekit import cli, damage, images, noise_level
+from restorekit import cli, damage, enlargement, images, noise_level
 from restorekit.errors import RestorekitError
 from restorekit.small import loaded
 from restorekit.training import presets
@@ -25,8 +25,12 @@ from restorekit.training.trainer import train
 
 from .tiny import TINY
 
-SMALL = {"crop": 64, "batch": 4, "scales": [1.0], "steps": 4, "warmup": 0, "held_out": 0.0}
-SHIPPED = {"damage": damage.WEIGHTS, "noise_level": noise_level.WEIGHTS}
+SMALL = {"crop": 48, "batch": 4, "scales": [1.0], "steps": 4, "warmup": 0, "held_out": 0.0}
+SHIPPED = {
+    "damage": damage.WEIGHTS,
+    "noise_level": noise_level.WEIGHTS,
+    "enlargement": enlargement.WEIGHTS,
+}
 
 
 def small(preset: str, **more: object) -> Settings:
@@ -50,7 +54,10 @@ def test_a_run_ends_alike_in_parts_and_with_weights_as_the_package_ships(
     toml = tmp_path / "again.toml"
     toml.write_text(card[card.index("```toml") + 7 : card.rindex("```")])
     assert presets.read(preset, toml, {}) == settings
-    loaded(type(goal.network()), written)(torch.zeros(1, 3, 64, 64))
+    batch = next(goal.batches(goal.photos(photos, tmp_path), 0, range(2), False))
+    network = loaded(type(goal.network()), written)
+    loss = goal.loss(network, *goal.given(network, batch, Part(0, range(2)), "cpu"))
+    assert loss.isfinite()
     assert {n: t.shape for n, t in a.items()} == {
         n: t.shape for n, t in load_file(SHIPPED[preset]).items()
     }

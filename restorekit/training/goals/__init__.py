@@ -28,6 +28,10 @@ def goal_of(settings: Settings, *, marks: Path | None = None) -> Goal:
         from .noise_level import NoiseLevelGoal
 
         return NoiseLevelGoal(settings)
+    if settings.objective == "enlargement":
+        from .enlargement import EnlargementGoal
+
+        return EnlargementGoal(settings)
     from .prior import PriorGoal
 
     return PriorGoal(settings)

@@ -1,4 +1,4 @@
-"""What the trainings of the two small networks share."""
+"""What the trainings of the small networks share."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ CARD = """# {name}
 
 ## Scores
 
-On held-out pictures, with faults drawn as in training:
+On held-out pictures{judged_on}:
 
 | | |
 |---|---|
@@ -69,10 +69,11 @@ Seeds = Sequence[tuple[int, ...]]
 
 
 class SmallGoal(Goal):
-    """One of the networks that are shipped beside the priors, and asked on the CPU.
+    """One of the networks that are shipped beside the priors.
 
     Attributes:
         finds: what it is, for its card.
+        judged_on: what was done to the pictures that it is scored on.
         more: settings that it reads besides `ANY`.
 
     Raises:
@@ -80,6 +81,7 @@ class SmallGoal(Goal):
     """
 
     finds: ClassVar[str]
+    judged_on: ClassVar[str] = ", with faults drawn as in training"
     more: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: Settings) -> None:
@@ -121,12 +123,16 @@ class SmallGoal(Goal):
         crops = photos.validation(count, photos.crop).permute(0, 2, 3, 1).numpy()
         return self.faulty(list(crops), [(0, number) for number in range(len(crops))])
 
-    def answered(self, network: nn.Module, x: Tensor) -> Any:
-        """What the network says of pictures, in the precision that the settings ask for."""
+    def answered(self, network: nn.Module, x: Tensor, *told: Any) -> Any:
+        """What the network says of pictures, in the precision that the settings ask for.
+
+        Args:
+            told: whatever else the network takes.
+        """
         precision = precision_of(self.settings, str(x.device))
         reduced = precision != torch.float32
         with torch.autocast(x.device.type, precision, enabled=reduced):
-            return network(x.contiguous(memory_format=torch.channels_last))
+            return network(x.contiguous(memory_format=torch.channels_last), *told)
 
     def begin_with(self, network: nn.Module, init: str | Path) -> str:
         """See `Goal`: a file of weights, a run's folder, or the goal's name for those shipped."""
@@ -163,6 +169,7 @@ class SmallGoal(Goal):
             marks=f"; with real marks (sha256 {marks})" if marks else "",
             batch=self.settings.batch,
             crop=self.settings.crop,
+            judged_on=self.judged_on,
             scores=as_rows(run.last_scores(self.judged)),
             licences=licensed(licences_in(run.attribution))
             + (" Say whose the marks are, too." if marks else ""),
