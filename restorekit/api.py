@@ -15,9 +15,10 @@ from . import chain, chain_text, diagnosis, files, images, plugins
 from .choices import Choices
 from .engine.sampler import Progress
 from .errors import RestorekitError
+from .given import resolve
 from .priors import Prior
+from .result import Result
 from .shot import Shot
-from .task import Result, resolve
 
 log = logging.getLogger(__name__)
 

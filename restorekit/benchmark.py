@@ -15,11 +15,12 @@ from . import images, metrics, plugins
 from .admission import BASELINE
 from .engine.noise import Noise
 from .errors import RestorekitError
+from .given import resolve
 from .options import NoiseLevel
 from .parameters import flat
 from .restorer import Restorer
 from .shot import Shot
-from .task import Task, resolve
+from .task import Task
 from .units import eight_bit
 
 Report = dict[str, Any]

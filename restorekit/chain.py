@@ -17,12 +17,14 @@ from .answers import versions_of
 from .choices import Choices
 from .engine.sampler import Progress
 from .errors import RestorekitError
+from .given import paths_of
 from .loading import offered_priors
 from .parameters import flat
 from .provenance import worst
 from .restorer import Restorer
+from .result import Result
 from .shot import Shot
-from .task import Result, Task, paths_of
+from .task import Task
 from .units import converted
 
 

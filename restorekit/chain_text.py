@@ -15,9 +15,9 @@ from . import files, plugins
 from .chain import Chain, Link
 from .choices import Choices
 from .errors import RestorekitError
+from .given import resolve
 from .options import NoiseLevel, Travel, typed
 from .parameters import from_text
-from .task import resolve
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -20,8 +20,9 @@ from .errors import RestorekitError
 from .guard import reason
 from .loading import find_device, find_precision, find_prior
 from .priors import Prior
+from .result import Result
 from .shot import Shot
-from .task import PRESETS, Finding, Picture, Result, Task
+from .task import PRESETS, Finding, Picture, Task
 
 UNASKED = "phone"  # what suits such pictures is mended where no kind is named
 REMEMBERED = 8  # chains whose priors are kept loaded

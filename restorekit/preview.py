@@ -19,8 +19,8 @@ from .chain import Chain, Chained
 from .engine.noise import Noise
 from .engine.sampler import Progress
 from .errors import RestorekitError
+from .result import Result
 from .shot import Shot
-from .task import Result
 from .units import eight_bit, peak_of
 from .window import Window
 

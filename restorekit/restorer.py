@@ -24,11 +24,13 @@ from .engine.noise import Noise
 from .engine.sampler import Cancelled, Progress
 from .engine.wrappers import out_of_memory
 from .errors import RestorekitError
+from .given import paths_of
 from .loading import find_device, find_precision, find_prior, load_prior, of_pixels
 from .priors import Prior
+from .result import Result
 from .shot import Shot
 from .solver import Found, Solver, denoised
-from .task import Picture, Problem, Result, Task, paths_of
+from .task import Picture, Problem, Task
 from .units import from_engine, peak_of
 from .watching import part_of
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from .errors import RestorekitError
-from .options import PathOr
-from .provenance import ENHANCED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
     from .engine.conditioning import Observation
     from .engine.noise import Noise
-    from .images import Photo, Source
+    from .images import Source
     from .window import Window
 
 
@@ -314,98 +312,3 @@ class Task:
     def observe(self, picture: Picture, **options: Any) -> Problem:
         """Says what was measured. Raises RestorekitError for options that do not fit the photo."""
         raise TypeError(f"task {self.name!r} does not define observe()")
-
-
-@dataclass
-class Result:
-    """A restored photo as an array, and what it took.
-
-    Attributes:
-        pixels: (H, W, C), of the input's type; C may be 3 where the input's is 1.
-        alpha: (H, W), or None.
-        nfe: network evaluations.
-        seconds: for observing, sampling and finishing, without decoding or loading weights.
-        notes: what the user should know.
-        origin: what the pixels are now, in IPTC's terms; see `provenance`.
-        made: what was done to them, in words; nothing, where nothing was.
-        extras: see `Problem`.
-    """
-
-    pixels: np.ndarray
-    alpha: np.ndarray | None
-    nfe: int
-    seconds: float
-    notes: tuple[str, ...] = field(default=())
-    origin: str = ENHANCED
-    made: str = ""
-    extras: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-    def of(self, photo: Photo, stamp: bool = True) -> Photo:
-        """A photo, restored so, whose XMP says what made it, unless nothing was changed.
-
-        Args:
-            photo: what was restored; or this very picture, where it came from nothing.
-            stamp: whether its XMP is to say so.
-        """
-        drawn = photo.pixels is self.pixels and self.made
-        restored = photo.with_pixels(self.pixels, alpha=self.alpha)
-        if not stamp or not (drawn or not _equal(photo.pixels, self.pixels)):
-            return restored
-        return restored.stamped(self.origin, self.made)
-
-    def leaves(self, photo: Photo) -> bool:
-        """Whether a photo is what it was, to the bit."""
-        return _equal(photo.pixels, self.pixels) and _equal(photo.alpha, self.alpha)
-
-
-def _equal(before: np.ndarray | None, after: np.ndarray | None) -> bool:
-    if before is None or after is None or before is after:
-        return before is after
-    same = before.dtype == after.dtype and before.shape == after.shape
-    return same and bool((before == after).all())
-
-
-def resolve(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
-    """A value for each of a task's options: the given one, checked, or the default (for None).
-
-    Raises:
-        RestorekitError: for an option the task does not have, a wrong value, or a missing one.
-    """
-    known = {option.name: option for option in task.options if option.name}
-    if unknown := sorted(set(given) - set(known)):
-        offers = ", ".join(known) or "none"
-        raise RestorekitError(f"{task.name} has no option {unknown[0]!r}; it has: {offers}")
-    # The defaults are what click makes of an empty command line.
-    command = click.Command(task.name, params=[*task.options], add_help_option=False)
-    context = command.make_context(task.name, [], resilient_parsing=True)
-    values: dict[str, Any] = {}
-    for name, option in known.items():
-        value = given.get(name)
-        if value is None:
-            value = context.params[name]
-        elif not getattr(value, "ndim", 0):  # arrays and tensors are the task's to check
-            try:
-                value = option.type_cast_value(context, value)
-            except click.BadParameter as error:
-                raise RestorekitError(f"{task.name}: option {name}: {error.message}") from error
-            except (TypeError, ValueError) as error:
-                raise RestorekitError(
-                    f"{task.name}: option {name} cannot be a {type(value).__name__}; "
-                    f"see `restorekit {task.name} --help`"
-                ) from error
-        if isinstance(value, float) and not math.isfinite(value):
-            raise RestorekitError(f"{task.name}: option {name} is {value}; give a finite number")
-        if value is None and option.required:
-            raise RestorekitError(f"{task.name} needs the option {name!r}")
-        values[name] = value
-    return values
-
-
-def paths_of(task: Task, options: Mapping[str, Any]) -> set[str]:
-    """The names of the options that are paths here."""
-
-    def is_path(kind: click.ParamType[Any], value: Any) -> bool:
-        word = isinstance(kind, PathOr) and kind.is_word(value)
-        return isinstance(kind, click.Path) and not word
-
-    return {o.name for o in task.options if o.name and is_path(o.type, options.get(o.name))}

@@ -14,9 +14,9 @@ from restorekit_deblur import kernels, trial
 import restorekit
 from restorekit import RestorekitError, images
 from restorekit.engine.noise import Noise
+from restorekit.given import resolve
 from restorekit.options import NoiseLevel
 from restorekit.plugins import registry
-from restorekit.task import resolve
 
 from .commands import run, save
 from .noisy import CAT, psnr

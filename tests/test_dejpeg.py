@@ -107,9 +107,9 @@ def test_compressed_again_it_is_the_file(how: Any, mode: str, tmp_path: Path) ->
     assert restored.shape == photo.pixels.shape
     from restorekit import plugins
     from restorekit.choices import Choices
+    from restorekit.given import resolve
     from restorekit.restorer import Restorer
     from restorekit.shot import Shot
-    from restorekit.task import resolve
 
     task = plugins.registry().task("dejpeg")
     steps = None if mode == "fidelity" else 2

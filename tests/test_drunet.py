@@ -15,10 +15,10 @@ from torch import Tensor
 from restorekit import RestorekitError, images, plugins
 from restorekit.choices import Choices
 from restorekit.engine.tiling import Tiled
+from restorekit.given import resolve
 from restorekit.loading import find_prior, load_prior
 from restorekit.restorer import Restorer
 from restorekit.shot import Shot
-from restorekit.task import resolve
 
 from .commands import run, save
 

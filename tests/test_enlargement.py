@@ -16,9 +16,9 @@ from restorekit.engine.operators import Resample
 from restorekit.engine.sampler import Cancelled
 from restorekit.enlargement import enlarged
 from restorekit.errors import RestorekitError
+from restorekit.given import resolve
 from restorekit.restorer import Restorer
 from restorekit.shot import Shot
-from restorekit.task import resolve
 
 PHOTOS = {
     "cat": data.chelsea()[40:232, 100:340],

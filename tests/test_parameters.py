@@ -25,9 +25,9 @@ from restorekit.engine.noise import Noise
 from restorekit.engine.operators import Identity
 from restorekit.engine.sampler import STEPS, ddim, hqs, sample, snore, times_for
 from restorekit.errors import RestorekitError
+from restorekit.given import resolve
 from restorekit.plugins import registry
 from restorekit.priors import Prior
-from restorekit.task import resolve
 from restorekit.testing import GaussianPrior
 from restorekit.watching import Counted
 

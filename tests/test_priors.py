@@ -15,12 +15,13 @@ from restorekit import RestorekitError, plugins, priors
 from restorekit.choices import Choices
 from restorekit.engine.denoiser import Prediction
 from restorekit.engine.schedule import linear
+from restorekit.given import resolve
 from restorekit.hookspecs import hookimpl
 from restorekit.loading import find_prior, load_prior
 from restorekit.priors import Prior
 from restorekit.restorer import Restorer
 from restorekit.shot import Shot
-from restorekit.task import Recipe, resolve
+from restorekit.task import Recipe
 from restorekit.testing import GaussianPrior
 
 from .conftest import Install

@@ -20,10 +20,10 @@ from restorekit.engine.sampler import Cancelled
 from restorekit.engine.schedule import linear
 from restorekit.engine.tiling import Tiled
 from restorekit.engine.unet_config import UNetConfig
+from restorekit.given import resolve
 from restorekit.plugins import registry
 from restorekit.restorer import Restorer
 from restorekit.shot import Shot
-from restorekit.task import resolve
 
 from .networks import LOCAL, random_network
 

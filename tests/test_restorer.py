@@ -16,9 +16,9 @@ from restorekit.choices import Choices
 from restorekit.engine.denoiser import Prediction
 from restorekit.engine.precision import has_bfloat16
 from restorekit.engine.wrappers import Wrapper
+from restorekit.given import resolve
 from restorekit.restorer import Restorer
 from restorekit.shot import Shot
-from restorekit.task import resolve
 from restorekit.testing import GaussianPrior
 from restorekit.units import converted
 

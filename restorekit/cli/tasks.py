@@ -10,8 +10,9 @@ import click
 
 from .. import plugins
 from ..errors import RestorekitError
+from ..given import resolve
 from ..options import FILES, FOLDERS, RESEARCH
-from ..task import Task, resolve
+from ..task import Task
 from .common import choices_from, common_options
 from .files import (
     file_options,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .network import EnlargementNetwork
 
 WEIGHTS = Path(__file__).parent / "weights.safetensors"
-LEAST = 1.3  # factor; below it bicubic lacks nothing that the network could guess
+LEAST = 1.3  # factor; below it the network's, made whole, is 2.4 times the result and more
 TILE = 192  # pixels a side of the small photo that are enlarged at once
 
 

@@ -17,8 +17,8 @@ from .. import images, plugins
 from ..engine.sampler import Progress
 from ..errors import RestorekitError
 from ..guard import reason
+from ..result import Result
 from ..shot import Shot
-from ..task import Result
 from .plan import Job
 
 CONTRAST = 4.0  # a deviation map is shown at this many times its size

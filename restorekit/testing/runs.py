@@ -14,10 +14,11 @@ from ..benchmark import as_read
 from ..choices import Choices
 from ..engine.noise import Noise
 from ..errors import RestorekitError
+from ..given import resolve
 from ..images import Source
 from ..restorer import Restorer
 from ..shot import Shot
-from ..task import Task, resolve
+from ..task import Task
 from ..units import converted
 
 Options = Mapping[str, Any] | Callable[[int, int], Mapping[str, Any]]

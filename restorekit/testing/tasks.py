@@ -11,11 +11,12 @@ import torch
 from ..engine.noise import Noise
 from ..engine.operators import LinearOperator
 from ..errors import RestorekitError
+from ..given import resolve
 from ..guard import reason
 from ..metrics import psnr
 from ..restorer import check_guess, framed
 from ..soundness.rows import LOST_DB
-from ..task import MODES, PRESETS, Finding, Picture, Problem, Task, resolve
+from ..task import MODES, PRESETS, Finding, Picture, Problem, Task
 from ..units import eight_bit, to_engine
 from .operators import adjoint_gap
 from .runs import TINY, Given, NeedsOptions, Options, Runs, errors_of, photo

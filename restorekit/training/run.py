@@ -18,7 +18,7 @@ from torch import Tensor
 from .. import state as gate
 from ..errors import RestorekitError
 from ..files import appended, clear, make_folder, opened, read, text, unwritable, write
-from .settings import Settings
+from .settings import SMALL, Settings
 
 Report = Callable[[dict[str, Any]], None]
 REPORT_EVERY = 5.0  # seconds
@@ -27,15 +27,8 @@ MARK = ".restorekit-run"  # says that what lies beside it is a run's
 OWN = (
     "settings.json",
     "log.jsonl",
-    "prior.safetensors",
-    "prior.md",
     "prior-attribution.tsv",
-    "damage.safetensors",
-    "damage.md",
-    "noise_level.safetensors",
-    "noise_level.md",
-    "enlargement.safetensors",
-    "enlargement.md",
+    *(f"{stem}.{kind}" for stem in ("prior", *SMALL) for kind in ("safetensors", "md")),
     "pictures",
 )
 

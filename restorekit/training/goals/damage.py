@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -51,9 +50,6 @@ class DamageGoal(SmallGoal):
 
     def network(self) -> nn.Module:
         return DamageNetwork()
-
-    def photos(self, folder: Path, cache: Path, **how: Any) -> Photos:
-        return Photos.of(self.settings, folder, cache, **how)
 
     def faulty(self, crops: Sequence[np.ndarray], seeds: Seeds) -> tuple[Tensor, ...]:
         """Crops as they come, what is there, and where that is sure."""

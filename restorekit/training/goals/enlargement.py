@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +20,6 @@ from ..data import Photos, to_unit
 from ..photographed import log_uniform
 from ..settings import Settings
 from ..validation import sheet
-from .base import Part
 from .small import Seeds, SmallGoal
 
 NOISY = 0.2  # share of crops that are told of noise
@@ -54,9 +52,6 @@ class EnlargementGoal(SmallGoal):
     def network(self) -> nn.Module:
         return EnlargementNetwork()
 
-    def photos(self, folder: Path, cache: Path, **how: Any) -> Photos:
-        return Photos.of(self.settings, folder, cache, **how)
-
     def faulty(self, crops: Sequence[np.ndarray], seeds: Seeds) -> tuple[Tensor, ...]:
         """Crops reduced by a step's factor, with faults; their level; what bicubic lacks."""
         factor = int(np.random.default_rng(seeds[0][:2]).choice(FACTORS, p=SHARES))
@@ -66,11 +61,6 @@ class EnlargementGoal(SmallGoal):
         y = torch.stack(seen)
         return y, torch.tensor(told), x_0 - bicubic(y, factor)
 
-    def given(
-        self, network: nn.Module, batch: tuple[Tensor, ...], part: Part, device: str
-    ) -> tuple[Tensor, ...]:
-        return tuple(tensor.to(device, non_blocking=True) for tensor in batch)
-
     def loss(self, network: nn.Module, *given: Tensor) -> Tensor:
         """Each crop's root mean square over the root of bicubic's.
 
@@ -79,8 +69,8 @@ class EnlargementGoal(SmallGoal):
         y, told, lacking = given
         factor = lacking.shape[2] // y.shape[2]
         error = self.answered(network, y, told, factor).float() - lacking
-        ours, bicubic = (e.square().flatten(1).mean(1).add(1e-6).sqrt() for e in (error, lacking))
-        return (ours / (bicubic + LEAST).sqrt()).sum()
+        ours, before = (e.square().flatten(1).mean(1).add(1e-6).sqrt() for e in (error, lacking))
+        return (ours / (before + LEAST).sqrt()).sum()
 
     @torch.no_grad()
     def scores(

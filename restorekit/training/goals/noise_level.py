@@ -17,7 +17,6 @@ from ...noise_level.network import CELL, Answer, NoiseNetwork, loss
 from .. import photographed as photographing
 from ..data import Photos
 from ..settings import Settings
-from .base import Part
 from .small import Seeds, SmallGoal
 
 GRAIN = 0.4  # share of grain in plain noise
@@ -68,11 +67,6 @@ class NoiseLevelGoal(SmallGoal):
         if rng.random() < SAVED:
             seen = as_saved(seen, rng)
         return clean, seen
-
-    def given(
-        self, network: nn.Module, batch: tuple[Tensor, ...], part: Part, device: str
-    ) -> tuple[Tensor, ...]:
-        return tuple(tensor.to(device, non_blocking=True) for tensor in batch)
 
     def loss(self, network: nn.Module, *given: Tensor) -> Tensor:
         seen, faults = given

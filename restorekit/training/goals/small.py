@@ -22,7 +22,7 @@ from ..card import as_rows, as_toml, licensed
 from ..data import Photos, ahead
 from ..precision import precision_of
 from ..settings import Settings
-from .base import Goal
+from .base import Goal, Part
 
 if TYPE_CHECKING:
     from ..run import Checkpoint, Run
@@ -106,6 +106,9 @@ class SmallGoal(Goal):
     def faulty(self, crops: Sequence[np.ndarray], seeds: Seeds) -> tuple[Tensor, ...]:
         """Crops (S, S, 3) uint8 with faults, each drawn by its seed, and what is told of these."""
 
+    def photos(self, folder: Path, cache: Path, **how: Any) -> Photos:
+        return Photos.of(self.settings, folder, cache, **how)
+
     def batches(
         self, photos: Photos, step: int, share: range, pinned: bool
     ) -> Iterator[tuple[Tensor, ...]]:
@@ -117,6 +120,11 @@ class SmallGoal(Goal):
             return tuple(part.pin_memory() for part in made) if pinned else made
 
         return ahead(batch, step)
+
+    def given(
+        self, network: nn.Module, batch: tuple[Tensor, ...], part: Part, device: str
+    ) -> tuple[Tensor, ...]:
+        return tuple(tensor.to(device, non_blocking=True) for tensor in batch)
 
     def validation(self, photos: Photos, count: int) -> tuple[Tensor, ...]:
         """Held-out crops with faults, always the same."""
