@@ -11,8 +11,8 @@ from .files import read
 from .tensors import check_finite, check_same
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
-
 Network = TypeVar("Network", bound="nn.Module")
 
 
@@ -26,6 +26,49 @@ def loaded(make: Callable[[], Network], weights: Path) -> Network:
     network.requires_grad_(False).eval()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
+
+
+def add_detail(
+    x: Tensor,
+    y: Tensor,
+    answer: Callable[[Tensor], Tensor],
+    *,
+    device: torch.device,
+    precision: torch.dtype | None,
+    tile: int,
+    reach: int,
+    factor: int = 1,
+    tick: Callable[[float], None] | None = None,
+) -> None:
+    """Adds to x what a network says that it lacks, seeing a picture y, tile by tile.
+
+    Args:
+        x: (B, C, factor H, factor W), C = 1 or 3; changed in place.
+        y: (B, C or more, H, W), on the CPU as x; grey pictures are seen as three channels.
+        answer: a part of y on the device -> (B, 3, factor h, factor w).
+        device, precision: to compute in; None is float32.
+        tile: pixels of y a side that are answered at once.
+        reach: pixels of y that an answer depends on, each way.
+        tick: called with the share that is done.
+    """
+    import torch
+
+    from .engine.regions import Box
+
+    whole = Box(0, y.shape[2], 0, y.shape[3])
+    tiles = list(whole.tiles(tile))
+    reduced = precision not in (None, torch.float32)
+    with torch.no_grad(), torch.autocast(device.type, precision, enabled=reduced):
+        for number, here in enumerate(tiles):
+            seen = here.grown(reach, whole)
+            part = y[seen.slices].float()
+            part = part.to(device, memory_format=torch.channels_last)
+            found = answer(part)[here.within(seen).scaled(factor).slices].float().cpu()
+            if x.shape[1] == 1:
+                found = found.mean(1, keepdim=True)
+            x[here.scaled(factor).slices] += found.to(x)
+            if tick is not None:
+                tick((number + 1) / len(tiles))
 
 
 def weights_in(path: Path, network: nn.Module) -> dict[str, Tensor]:

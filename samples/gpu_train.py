@@ -42,11 +42,12 @@ UNFOLDED = {"network.mapped": True, "holes": 0.42, "unfold": 0.75, "objective": 
 PHOTOGRAPHED = {"real": 0.92, "less": 0.5, "faded": 0.12, "objective": "even_v"}
 JOBS = {
     "photo-few": Job("photo-b", 0.3, {"rate": 1.5e-3, **UNFOLDED, **FEW_FAULTS}),
-    "photo-real": Job("photo-b", 0.2, {"rate": 1.2e-3, **PHOTOGRAPHED}),
+    "photo-real": Job("photo-b", 0.15, {"rate": 1.2e-3, **PHOTOGRAPHED}),
     "photo": Job("photo-b", 0.15, {"rate": 1e-3, **FEW_FAULTS}),
     "photo-fast": Job("photo-s", 0.1, {"rate": 1e-3, **FEW_FAULTS}),
     "scene64": Job("scene64", 0.15, {"rate": 1e-3, "batch": 128}),
     "enlargement": Job("enlargement", 0.1, {}),
+    "dequantisation": Job("dequantisation", 0.05, {}),
 }
 TINY = {"compile": False, "batch": 4, "crop": 48}  # for a dry run
 

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from restorekit.errors import RestorekitError
-from restorekit.task import Finding, Picture, Problem, Recipe, Task, Trial
+from restorekit.task import Finding, Guesser, Picture, Problem, Recipe, Task, Trial
 from restorekit.units import sigma_to_engine
 
 from . import trial
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from torch import Tensor
 
+    from restorekit.dequantisation import Tables
     from restorekit.engine.quantised import Quantised
     from restorekit.images import Coding
     from restorekit.window import Window
 
 TOLD = 1.0  # the level that the prior is told, as a multiple of the expected error
+LEFT = 0.6  # the same, of what the guess still errs by
 SEEN = 3 / 255  # of what quantisation took away: less few people see
 FINE = 90  # a quality that nobody complains of
 NOISY = 1.2  # times that: more is a camera's noise, of which the file's cells know nothing
@@ -30,7 +34,10 @@ ROUNDS = 8  # of projections onto the range of pixels and the cells
 
 
 class Dejpeg(Task):
-    """One evaluation, drawn into the cells; compressed again, the result is the file it was."""
+    """A network that is told the tables guesses, and the prior looks once at what it says.
+
+    Drawn into the cells: compressed again, the result is the file it was.
+    """
 
     name = "dejpeg"
     summary = "Remove the artefacts of JPEG."
@@ -103,13 +110,16 @@ def from_file(coding: Coding, orientation: int, here: Window | None = None) -> P
     Args:
         here: the part that is wanted, in that raster; None is all of it.
     """
+    import torch
+
     from restorekit.engine.quantised import Quantised
 
     from .grid import saved_before
 
-    level = coding.error
+    everything, level = coding, coding.error
     table = coding.components[0].q
     grey = len(coding.components) == 1
+    guesser: Guesser | None = None
     what = f"a JPEG of quality about {quality_of(table)}, {coding.subsampling}"
     if here is None:
         size, corner = coding.size, (0, 0)
@@ -118,13 +128,16 @@ def from_file(coding: Coding, orientation: int, here: Window | None = None) -> P
     else:
         blocks = here.grown(0, coding.mcu)
         size, corner = (here.height, here.width), (here.top - blocks.top, here.left - blocks.left)
-        operator, y = measured(coding.part(blocks))
-        around = here.grown(AROUND, coding.mcu)
-        seen = measured(coding.part(around))[1][..., : around.height, : around.width]
+        coding = coding.part(blocks)
+        operator, y = measured(coding)
+        around = here.grown(AROUND, everything.mcu)
+        seen = measured(everything.part(around))[1][..., : around.height, : around.width]
     if saved_before(((seen[0, 1] + 1) * 127.5).numpy()):
         note = f"{what}, saved before with other blocks: treated as noise"
         operator = Quantised([])
     else:
+        tables = [(torch.from_numpy(part.q.astype(int)), part.shrink) for part in coding.components]
+        guesser = functools.partial(guessed, y, tables)
         note = f"{what}: its blocks and ringing, about {255 * level:.1f} of 255, removed"
 
     def finish(x: Tensor) -> Tensor:
@@ -133,7 +146,21 @@ def from_file(coding: Coding, orientation: int, here: Window | None = None) -> P
         return upright(x.mean(1, keepdim=True) if grey else x, orientation)
 
     shown = size[::-1] if orientation >= 5 else size
-    return problem(operator, y, (shown[0], shown[1]), level, finish, note)
+    return problem(operator, y, (shown[0], shown[1]), level, finish, note, guesser)
+
+
+def guessed(
+    y: Tensor,
+    tables: Tables,
+    device: torch.device,
+    precision: torch.dtype,
+    tick: Callable[[float], None],
+) -> Tensor:
+    """See `Guesser`. A file without colour stays without."""
+    from restorekit.dequantisation import dequantised
+
+    x = dequantised(y, tables, device, precision, tick)
+    return x.mean(1, keepdim=True).expand(-1, 3, -1, -1) if len(tables) == 1 else x
 
 
 def measured(coding: Coding) -> tuple[Quantised, Tensor]:
@@ -202,15 +229,17 @@ def problem(
     level: float,
     finish: Callable[[Tensor], Tensor],
     note: str,
+    guesser: Guesser | None = None,
 ) -> Problem:
-    """A decoded picture as a state of the diffusion, and its cells."""
+    """A decoded picture, or what a guesser makes of it, as a state of the diffusion; its cells."""
     from restorekit.engine.conditioning import Degradation, Observation
 
     return Problem(
         Observation(y, Degradation(operator)),
         size,
-        guess=y,
-        level=sigma_to_engine(TOLD * level),
+        guess=None if guesser else y,
+        guesser=guesser,
+        level=sigma_to_engine((LEFT if guesser else TOLD) * level),
         guess_is_state=True,
         finish=finish,
         notes=(note,),

@@ -32,7 +32,8 @@ from .common import PATH
     default="photo-b",
     show_default=True,
     help="A prior's: photo-b, photo-s, scene64, cifar10; of what finds damage, damage; of what "
-    "estimates noise, noise_level; of what superres begins with, enlargement.",
+    "estimates noise, noise_level; of what superres begins with, enlargement; "
+    "and dejpeg, dequantisation.",
 )
 @click.option("--config", type=PATH, help="TOML file of settings over the preset.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one setting.")

@@ -10,7 +10,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..small import loaded
+from ..small import add_detail, loaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ def enlarged(
     import torch
 
     from ..engine.operators import Resample
-    from .network import FACTORS
+    from .network import FACTORS, REACH
 
     device = torch.device("cpu") if device is None else device
     small = y.shape[2:]
@@ -63,39 +63,17 @@ def enlarged(
         return Resample((small[0], small[1]), size)(y)
     factor = next((f for f in FACTORS if f >= wanted), FACTORS[-1])
     native = small[0] * factor, small[1] * factor
-    with torch.no_grad():
-        x = Resample((small[0], small[1]), native)(y)
-        reduced = precision not in (None, torch.float32)
-        with torch.autocast(device.type, precision, enabled=reduced):
-            _add_detail(x, _network(device), y, sigma, factor, tick)
-        return x if native == size else Resample(native, size)(x)
-
-
-def _add_detail(
-    x: Tensor,
-    network: EnlargementNetwork,
-    y: Tensor,
-    sigma: float,
-    factor: int,
-    tick: Callable[[float], None] | None,
-) -> None:
-    """Adds to x, the bicubic enlargement of y, what the network says, tile by tile."""
-    import torch
-
-    from ..engine.regions import Box
-    from .network import REACH
-
-    device = network.stem.weight.device
-    whole = Box(0, y.shape[2], 0, y.shape[3])
-    tiles = list(whole.tiles(TILE))
-    told = torch.full((len(y),), sigma, device=device)
-    for number, tile in enumerate(tiles):
-        seen = tile.grown(REACH, whole)
-        part = y[seen.slices].expand(-1, 3, -1, -1).float()
-        part = part.to(device, memory_format=torch.channels_last)
-        answer = network(part, told, factor)[tile.within(seen).scaled(factor).slices].cpu()
-        if y.shape[1] == 1:
-            answer = answer.mean(1, keepdim=True)
-        x[tile.scaled(factor).slices] += answer.to(x)
-        if tick is not None:
-            tick((number + 1) / len(tiles))
+    network, told = _network(device), torch.full((len(y),), sigma, device=device)
+    x = Resample((small[0], small[1]), native)(y)
+    add_detail(
+        x,
+        y.expand(-1, 3, -1, -1),
+        lambda part: network(part, told, factor),
+        device=device,
+        precision=precision,
+        tile=TILE,
+        reach=REACH,
+        factor=factor,
+        tick=tick,
+    )
+    return x if native == size else Resample(native, size)(x)

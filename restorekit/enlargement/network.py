@@ -6,25 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..residual import Block
+
 FACTORS = (2, 3, 4)  # of enlargement
 CHANNELS = tuple(3 * f * f for f in FACTORS)  # of the last layer: each has its own
 WIDTH, BLOCKS = 64, 7
 REACH = 2 * BLOCKS + 2  # pixels of the small photo that an answer depends on, each way
-RESIDUAL = 0.25  # of a block: without normalisation, Muon's large steps need it
 FINE = 0.1  # about the root mean square of what bicubic lacks
 TOLD = 4.0  # the noise level is given at about the scale of the pixels
-
-
-class Block(nn.Module):
-    """A residual block without normalisation (EDSR, Lim et al. 2017, fig. 2c)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(WIDTH, WIDTH, 3, padding=1)
-        self.second = nn.Conv2d(WIDTH, WIDTH, 3, padding=1)
-
-    def forward(self, h: Tensor) -> Tensor:
-        return h + RESIDUAL * self.second(F.relu(self.first(h)))
 
 
 class EnlargementNetwork(nn.Module):
@@ -41,11 +30,8 @@ class EnlargementNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Conv2d(4, WIDTH, 3, padding=1)
-        blocks = [Block() for _ in range(BLOCKS)]
-        self.blocks = nn.Sequential(*blocks)
+        self.blocks = nn.Sequential(*(Block(WIDTH) for _ in range(BLOCKS)))
         self.head = nn.Conv2d(WIDTH, sum(CHANNELS), 3, padding=1)
-        for block in blocks:
-            nn.init.zeros_(block.second.weight)
         for parameter in self.head.parameters():  # begins as bicubic enlargement
             nn.init.zeros_(parameter)
 

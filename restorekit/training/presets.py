@@ -69,6 +69,16 @@ PRESETS: dict[str, Settings] = {
         weight_decay=0.1,
         warmup=200,
     ),
+    "dequantisation": Settings(
+        objective="dequantisation",
+        crop=128,
+        grey=0.35,
+        faded=0.08,
+        batch=6,
+        rate=1e-3,
+        weight_decay=0.1,
+        warmup=200,
+    ),
     "cifar10": Settings(
         network=UNetConfig(
             widths=(128, 256, 256), blocks=3, attention=(1,), norm=True, learned_variance=True

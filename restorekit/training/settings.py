@@ -15,7 +15,12 @@ from ..errors import RestorekitError
 
 OPTIMISERS = ("muon", "adamw")
 PRECISIONS = ("auto", "float32", "bfloat16")
-SMALL = ("damage", "noise_level", "enlargement")  # objectives of networks that are no priors
+SMALL = (
+    "damage",
+    "noise_level",
+    "enlargement",
+    "dequantisation",
+)  # objectives of networks that are no priors
 
 NUMBER = (int, float)
 
@@ -65,7 +70,8 @@ class Settings:
         network: the U-Net of a prior.
         schedule, parametrisation: names of the engine's.
         objective: the engine's name of a prior's, or what one of the small networks is to find:
-            "damage" or "noise_level"; or "enlargement". These have their own networks and faults.
+            "damage" or "noise_level"; or what it is to mend: "enlargement" or "dequantisation".
+            These have their own networks and faults.
         sigma_data: standard deviation of the pixels on [-1, 1].
         noise: four rising noise-to-signal ratios, log-uniform between the middle two with the
             probability `focus`, else between the outer two; empty draws the times uniformly

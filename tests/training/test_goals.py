@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from restorekit import cli, damage, enlargement, images, noise_level
+from restorekit import cli, damage, dequantisation, enlargement, images, noise_level
 from restorekit.errors import RestorekitError
 from restorekit.small import loaded
 from restorekit.training import presets
@@ -30,6 +30,7 @@ SHIPPED = {
     "damage": damage.WEIGHTS,
     "noise_level": noise_level.WEIGHTS,
     "enlargement": enlargement.WEIGHTS,
+    "dequantisation": dequantisation.WEIGHTS,
 }
 
 

@@ -32,6 +32,10 @@ def goal_of(settings: Settings, *, marks: Path | None = None) -> Goal:
         from .enlargement import EnlargementGoal
 
         return EnlargementGoal(settings)
+    if settings.objective == "dequantisation":
+        from .dequantisation import DequantisationGoal
+
+        return DequantisationGoal(settings)
     from .prior import PriorGoal
 
     return PriorGoal(settings)
