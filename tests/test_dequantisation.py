@@ -31,7 +31,7 @@ def guess_of(path: Path, tick: Any = None) -> tuple[torch.Tensor, torch.Tensor]:
     assert coding is not None
     _, y = measured(coding)
     tables = [(torch.from_numpy(part.q.astype(int)), part.shrink) for part in coding.components]
-    tick = tick or (lambda share: None)
+    tick = tick or (lambda _: None)
     return y, guessed(y, tables, torch.device("cpu"), torch.float32, tick)
 
 
