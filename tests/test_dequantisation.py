@@ -98,6 +98,7 @@ def test_the_tables_lie_over_the_blocks() -> None:
         wanted = np.log2([float(luma[i % 8, j % 8]), float(chroma[i % 16 // 2, j % 16 // 2])]) / 8
         np.testing.assert_allclose(over[:, i, j], wanted, rtol=1e-6)
     assert (steps_over([(luma, (1, 1))], (8, 8))[1] == 0).all()
+    assert (steps_over([(0 * luma, (1, 1))], (8, 8)) == 0).all()  # as only broken files have them
 
 
 def test_tiles_give_what_the_whole_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

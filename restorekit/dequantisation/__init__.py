@@ -83,7 +83,7 @@ def steps_over(tables: Tables, size: tuple[int, int]) -> Tensor:
     height, width = size
     planes = []
     for q, (down, across) in tables[:2]:
-        tile = q.float().log2().div(BLOCK)
+        tile = q.float().clamp(min=1).log2().div(BLOCK)  # a broken file has steps of 0
         tile = tile.repeat_interleave(down, 0).repeat_interleave(across, 1)
         rows, columns = -(-height // tile.shape[0]), -(-width // tile.shape[1])
         planes.append(tile.repeat(rows, columns)[:height, :width])
