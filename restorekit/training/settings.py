@@ -15,12 +15,8 @@ from ..errors import RestorekitError
 
 OPTIMISERS = ("muon", "adamw")
 PRECISIONS = ("auto", "float32", "bfloat16")
-SMALL = (
-    "damage",
-    "noise_level",
-    "enlargement",
-    "dequantisation",
-)  # objectives of networks that are no priors
+# Objectives of networks that are no priors.
+SMALL = "damage", "noise_level", "enlargement", "dequantisation"
 
 NUMBER = (int, float)
 

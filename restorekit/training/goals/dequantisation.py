@@ -19,13 +19,12 @@ from ...units import from_engine
 from ..data import Photos, to_unit
 from ..photographed import log_uniform
 from ..validation import sheet
-from .small import Seeds, SmallGoal
+from .small import Seeds, SmallGoal, relative
 
 QUALITIES = 6, 96
 OTHER = 0.3  # share of the files whose tables are not the standard's
 SUBSAMPLINGS = {0: (1, 1), 1: (1, 2), 2: (2, 2)}  # Pillow's name -> pixels a sample of chroma has
 OFTEN = (0.3, 0.1, 0.6)  # of these
-LEAST = 0.01  # root mean square on [-1, 1]: what JPEGs take less of counts no more for it
 CROPS, SHOWN = 32, 6  # held-out crops that are compressed, and drawn
 JUDGED = 10, 20, 40, 80  # qualities
 
@@ -53,22 +52,18 @@ class DequantisationGoal(SmallGoal):
         return y, steps, x_0 - y
 
     def loss(self, network: nn.Module, *given: Tensor) -> Tensor:
-        """Each crop's root mean square over the root of the decoder's.
-
-        So qualities that take little count, and yet skies do not count most.
-        """
+        """See `relative`."""
         y, steps, lacking = given
         error = self.answered(network, y, steps).float() - lacking
-        ours, before = (e.square().flatten(1).mean(1).add(1e-6).sqrt() for e in (error, lacking))
-        return (ours / (before + LEAST).sqrt()).sum()
+        return relative(error, lacking)
 
     @torch.no_grad()
     def scores(
         self, network: nn.Module, photos: Photos, device: str, picture: Path
     ) -> dict[str, float]:
-        """Mean gain of PSNR in dB over the decoder; and a sheet of the last quality's."""
+        """Mean gain of PSNR in dB over the decoder; and a sheet of the first quality's."""
         crops = photos.validation(CROPS, photos.crop)
-        x_0, found = to_unit(crops), {}
+        found = {}
         for grey in (False, True):
             kept = crops.float().mean(1, keepdim=True).expand_as(crops).byte() if grey else crops
             x_0 = to_unit(kept)
@@ -92,9 +87,7 @@ def with_faults(crop: np.ndarray, seed: tuple[int, ...]) -> tuple[Tensor, Tensor
     """A crop (S, S, 3) uint8 through a file of any quality, tables and subsampling."""
     rng = np.random.default_rng(seed)
     quality, sampling = round(log_uniform(rng, *QUALITIES)), int(rng.choice(3, p=OFTEN))
-    if rng.random() < OTHER:
-        return coded(crop, quality, sampling, rng)
-    return coded(crop, quality, sampling)
+    return coded(crop, quality, sampling, rng if rng.random() < OTHER else None)
 
 
 def coded(

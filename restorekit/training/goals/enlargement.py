@@ -20,7 +20,7 @@ from ..data import Photos, to_unit
 from ..photographed import log_uniform
 from ..settings import Settings
 from ..validation import sheet
-from .small import Seeds, SmallGoal
+from .small import Seeds, SmallGoal, relative
 
 NOISY = 0.2  # share of crops that are told of noise
 LESS = 0.6  # share of those that have less than they are told
@@ -28,7 +28,6 @@ COMPRESSED = 0.15  # share of crops that come as JPEGs
 QUALITIES = 70, 98  # of these
 SIGMAS = 0.5, 15.0  # that are told, of 255
 SHARES = (0.4, 0.25, 0.35)  # of the steps for each of FACTORS
-LEAST = 0.01  # root mean square on [-1, 1]: what bicubic lacks less of counts no more for it
 CROPS, SHOWN = 32, 4  # held-out crops that are enlarged, and drawn
 
 
@@ -62,15 +61,11 @@ class EnlargementGoal(SmallGoal):
         return y, torch.tensor(told), x_0 - bicubic(y, factor)
 
     def loss(self, network: nn.Module, *given: Tensor) -> Tensor:
-        """Each crop's root mean square over the root of bicubic's.
-
-        So dark pictures and those of little contrast count, and yet skies do not count most.
-        """
+        """See `relative`."""
         y, told, lacking = given
         factor = lacking.shape[2] // y.shape[2]
         error = self.answered(network, y, told, factor).float() - lacking
-        ours, before = (e.square().flatten(1).mean(1).add(1e-6).sqrt() for e in (error, lacking))
-        return (ours / (before + LEAST).sqrt()).sum()
+        return relative(error, lacking)
 
     @torch.no_grad()
     def scores(

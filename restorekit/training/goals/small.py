@@ -65,7 +65,18 @@ where run.toml is
 ```
 """
 
+LEAST = 0.01  # root mean square on [-1, 1]: what lacks less counts no more for it
+
 Seeds = Sequence[tuple[int, ...]]
+
+
+def relative(error: Tensor, lacking: Tensor) -> Tensor:
+    """Each picture's root mean square error over the root of what it lacked before, summed.
+
+    So pictures that lack little count, and yet skies do not count most.
+    """
+    ours, before = (e.square().flatten(1).mean(1).add(1e-6).sqrt() for e in (error, lacking))
+    return (ours / (before + LEAST).sqrt()).sum()
 
 
 class SmallGoal(Goal):
