@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .errors import RestorekitError
 from .files import read
-from .tensors import check_finite, check_same
+from .tensors import check_finite, check_same, widened
 
 if TYPE_CHECKING:
     import torch
@@ -81,7 +81,7 @@ def weights_in(path: Path, network: nn.Module) -> dict[str, Tensor]:
 
     content = read(path)
     try:
-        found = load(content)
+        found = widened(load(content))
         check_same({name: tuple(t.shape) for name, t in found.items()}, network.state_dict())
         check_finite(found)
     except Exception as error:  # a file can be wrong in every way
@@ -90,4 +90,4 @@ def weights_in(path: Path, network: nn.Module) -> dict[str, Tensor]:
             f"{path}: holds no weights of {type(network).__name__} ({reason}); give a "
             ".safetensors file that `restorekit train` wrote for it"
         ) from error
-    return {name: tensor.float() for name, tensor in found.items()}
+    return found

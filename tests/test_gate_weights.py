@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from restorekit import priors
 from restorekit.errors import RestorekitError
+from restorekit.tensors import narrowed, widened
 
 from .commands import run, save
 from .weights import DESCRIBED, prior, weights
@@ -98,6 +102,54 @@ def test_an_enormous_unknown_tensor_takes_no_memory(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     with pytest.raises(RestorekitError, match="pipe"):
         priors.load(pipe)
+
+
+@given(arrays(np.float32, (3, 2, 3, 3), elements=st.floats(-60_000, 60_000, width=32)))
+def test_eight_bits_are_half_a_step_from_the_number(rows: np.ndarray) -> None:
+    rows[1] = 0  # as layers begin that shall change nothing
+    tensors = {"w": torch.from_numpy(rows), "b": torch.tensor([0.1, -7.0])}
+    kept = narrowed(tensors)
+    found = widened(kept)
+    assert kept["w"].dtype == torch.int8 and list(found) == ["w", "b"]
+    steps = np.abs(rows).max((1, 2, 3)) / 127
+    error = np.abs(found["w"].numpy() - rows).max((1, 2, 3))
+    assert (error <= steps * 0.5001 + 1e-20).all() and (found["w"][1] == 0).all()
+    assert torch.equal(found["b"], tensors["b"].half().float())
+
+
+def test_a_prior_may_be_kept_in_eight_bits(tmp_path: Path) -> None:
+    """Half as long; it loads as what it was, and nearly answers so."""
+    small, large = tmp_path / "small.safetensors", tmp_path / "large.safetensors"
+    torch.manual_seed(0)
+    tensors = {name: torch.randn_like(w.float()) / 4 for name, w in weights().items()}
+    priors.save(large, tensors, DESCRIBED)
+    priors.save(small, tensors, DESCRIBED, bits=8)
+    y, t = torch.randn(1, 3, 16, 16), torch.tensor(500.0)
+    a, b = (priors.load(file)(y, t).x_0 for file in (large, small))
+    assert 0 < (a - b).std() < 0.05 * (a - y).std()
+
+
+def broken(steps: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A file's tensors in eight bits, with other steps."""
+    kept = narrowed(weights())
+    return {name: w for name, w in kept.items() if not name.endswith("head.weight.step")} | steps
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ({}, "do not fit"),
+        ({"head.weight.step": torch.ones(2)}, r"'head.weight.step' is \(2,\)"),
+        ({"head.weight.step": torch.ones(10**6)}, "and has rows"),
+        ({"head.weight.step": torch.full((3,), math.nan)}, "NaN"),
+        ({"head.weight.step": torch.ones(3), "head.bias.step": torch.ones(3)}, "do not fit"),
+    ],
+)
+def test_eight_bits_need_their_steps(
+    tmp_path: Path, steps: dict[str, torch.Tensor], message: str
+) -> None:
+    with pytest.raises(RestorekitError, match=message):
+        priors.load(prior(tmp_path / "p.safetensors", broken(steps)))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -3,7 +3,7 @@ denoiser, and how they are written.
 
 A prior of our own is one safetensors file. Its metadata holds, under the key "restorekit", a JSON
 object: the network's settings, schedule, parametrisation and sigma_data, and what a reader of the
-card wants to know.
+card wants to know. Its numbers are in half precision, or in 8 bits (`tensors.narrowed`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RestorekitError
-from ..tensors import KEY, check_finite, save
+from ..tensors import KEY, check_finite, save, widened
 from .bridge import from_denoiser
 from .own import imported
 from .prior import Prior
@@ -123,8 +123,7 @@ def load(
         try:
             config = UNetConfig(**described.network)
             check_shapes(header.shapes, config)
-            read = deserialised(header.raw + file.read())
-            weights = {name: tensor.float() for name, tensor in read.items()}
+            weights = widened(deserialised(header.raw + file.read()))
             check_finite(weights)
             with torch.device("meta"):  # its memory is that of the weights
                 network = UNet(config)

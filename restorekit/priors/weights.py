@@ -14,7 +14,7 @@ import msgspec
 from .. import state
 from ..errors import RestorekitError
 from ..files import opened
-from ..tensors import KEY, Shape, check_same
+from ..tensors import KEY, Shape, check_same, without_steps
 
 if TYPE_CHECKING:
     from ..engine.unet_config import UNetConfig
@@ -57,7 +57,7 @@ class Described(msgspec.Struct):
 class Stored(msgspec.Struct):
     """A tensor as the header has it."""
 
-    dtype: Literal["F16", "BF16", "F32", "F64"]
+    dtype: Literal["I8", "F16", "BF16", "F32", "F64"]
     shape: Annotated[
         list[Annotated[int, msgspec.Meta(ge=0, le=1 << 32)]], msgspec.Meta(max_length=8)
     ]
@@ -114,6 +114,7 @@ def check_shapes(shapes: Mapping[str, Shape], config: UNetConfig) -> None:
 
     from ..engine.unet import UNet
 
+    shapes = without_steps(shapes)
     count = sum(math.prod(shape) for shape in shapes.values())
     if count > MOST_PARAMETERS:
         raise ValueError(f"{count:,} parameters, where {MOST_PARAMETERS:,} are the most")

@@ -18,7 +18,7 @@ The noise of cameras, film and files that it saw is a model of theirs: what a ph
   picture, and to its noise, may be another thing."""
 TEMPLATE = """# {name}
 
-A prior of restorekit: {parameters:.2f} million parameters, kept in half precision.
+A prior of restorekit: {parameters:.2f} million parameters, kept in {bits} bits each.
 
 | | |
 |---|---|
@@ -81,6 +81,7 @@ def text(described: dict[str, Any], settings: Settings) -> str:
         sees = f"{halo} pixels around each pixel: every layer is local, tiles are exact"
     return TEMPLATE.format(
         name=described["name"],
+        bits=settings.bits,
         parameters=sum(p.numel() for p in UNet(network).parameters()) / 1e6,
         network=kind,
         sees=sees,

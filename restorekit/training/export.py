@@ -10,7 +10,7 @@ from .run import Run
 
 
 def export(run: Run, name: str | None = None) -> Path:
-    """Writes the averaged weights of a run's checkpoint in half precision, and their card.
+    """Writes the averaged weights of a run's checkpoint, and their card.
 
     Args:
         name: of what was learned; by default as the run was told.

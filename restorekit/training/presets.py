@@ -33,6 +33,7 @@ PRESETS: dict[str, Settings] = {
         ),
         schedule="cosine",
         objective="hybrid",
+        bits=8,
         noise=(),
         scales=(1.0,),
         grey=0.0,
@@ -42,6 +43,7 @@ PRESETS: dict[str, Settings] = {
     ),
     "damage": Settings(
         objective="damage",
+        bits=8,
         crop=192,
         scales=(1.0, 0.6, 0.35),
         grey=0.0,
@@ -53,6 +55,7 @@ PRESETS: dict[str, Settings] = {
     ),
     "noise_level": Settings(
         objective="noise_level",
+        bits=8,
         crop=128,
         faded=0.12,
         batch=12,
@@ -62,6 +65,7 @@ PRESETS: dict[str, Settings] = {
     ),
     "enlargement": Settings(
         objective="enlargement",
+        bits=8,
         crop=192,
         faded=0.08,
         batch=6,
@@ -71,6 +75,7 @@ PRESETS: dict[str, Settings] = {
     ),
     "dequantisation": Settings(
         objective="dequantisation",
+        bits=8,
         crop=128,
         grey=0.35,
         faded=0.08,

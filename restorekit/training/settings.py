@@ -15,6 +15,7 @@ from ..errors import RestorekitError
 
 OPTIMISERS = ("muon", "adamw")
 PRECISIONS = ("auto", "float32", "bfloat16")
+BITS = 8, 16
 # Objectives of networks that are no priors.
 SMALL = "damage", "noise_level", "enlargement", "dequantisation"
 
@@ -38,6 +39,7 @@ BOUNDS: dict[str, tuple[tuple[type, ...], Callable[[Any], bool], str]] = {
     "steps": whole(1, 10**9),
     "warmup": whole(0, 10**9),
     "seed": whole(0, 2**63 - 1),
+    "bits": ((int,), lambda value: value in BITS, "8 or 16"),
     "rate": _RATE,
     **dict.fromkeys(("sigma_data", "noise", "unfold_levels"), _POSITIVE),
     **dict.fromkeys(("weight_decay", "clip"), _WEIGHT),
@@ -102,6 +104,7 @@ class Settings:
         ema: decay of the exponential moving average of the weights.
         precision: "bfloat16" trains under autocast, "float32" without; "auto" takes bfloat16
             where the device has units for it.
+        bits: of a weight in the file that is exported, 16 or 8 (see `tensors.narrowed`).
         seed: of the weights, the crops and the noise.
     """
 
@@ -137,6 +140,7 @@ class Settings:
     clip: float = 1.0
     ema: float = 0.999
     precision: str = "auto"
+    bits: int = 16
     seed: int = 0
 
     def as_dict(self) -> dict[str, Any]:

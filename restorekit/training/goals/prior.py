@@ -143,7 +143,7 @@ class PriorGoal(Goal):
             "soundness": {k: v for k, v in scores.items() if k in soundness.FIGURES},
             "licences": licences_in(run.attribution),
         }
-        priors.save(run.weights, saved["averaged"], described)
+        priors.save(run.weights, saved["averaged"], described, self.settings.bits)
         write(run.card, card.text(described, settings))
 
 

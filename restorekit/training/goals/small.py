@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 FAULTS = 1  # of the uses that a crop's random numbers are put to; `Photos` has the other
 # Settings of every such training; the others are a prior's.
 ANY = frozenset({"objective", "crop", "scales", "grey", "faded", "held_out", "seed", "precision"})
-ANY |= {"batch", "accumulate", "compile", "steps", "warmup", "clip", "ema"}
+ANY |= {"bits", "batch", "accumulate", "compile", "steps", "warmup", "clip", "ema"}
 ANY |= {"optimiser", "rate", "betas", "weight_decay"}
 CARD = """# {name}
 
-{finds} {parameters:.2f} million parameters, kept in half precision.
+{finds} {parameters:.2f} million parameters, kept in {bits} bits each.
 
 | | |
 |---|---|
@@ -186,6 +186,7 @@ class SmallGoal(Goal):
             photos=saved["photos"][0] - saved["photos"][1],
             held_out=saved["photos"][1] or "none, so that the scores are on pictures it saw",
             marks=f"; with real marks (sha256 {marks})" if marks else "",
+            bits=self.settings.bits,
             batch=self.settings.batch,
             crop=self.settings.crop,
             judged_on=self.judged_on,
@@ -196,5 +197,5 @@ class SmallGoal(Goal):
             options=options + (" --marks MARKS" if marks else ""),
             settings=as_toml(self.settings, without=(*self.idle, "objective")),
         )
-        save(run.folder / f"{self.stem}.safetensors", averaged, told)
+        save(run.folder / f"{self.stem}.safetensors", averaged, told, self.settings.bits)
         write(run.folder / f"{self.stem}.md", card)
