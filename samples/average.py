@@ -17,7 +17,9 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+
+from restorekit.tensors import KEY, save, widened
 
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 parser.add_argument("weights", type=Path, nargs="+")
@@ -26,21 +28,18 @@ parser.add_argument("-o", "--output", type=Path, required=True)
 
 def main() -> None:
     given = parser.parse_args()
-    runs = [load_file(path) for path in given.weights]
+    runs = [widened(load_file(path)) for path in given.weights]
     shapes = [{name: tensor.shape for name, tensor in run.items()} for run in runs]
     if any(shape != shapes[0] for shape in shapes):
         parser.error("these are weights of different networks")
     if given.output.exists():
         parser.error(f"{given.output} is there already")
-    mean = {
-        name: torch.stack([run[name].float() for run in runs]).mean(0).to(kept.dtype)
-        for name, kept in runs[0].items()
-    }
+    mean = {name: torch.stack([run[name] for run in runs]).mean(0) for name in runs[0]}
     with safe_open(given.weights[0], "pt") as first:
-        said = json.loads(first.metadata()["restorekit"])
+        said = json.loads(first.metadata()[KEY])
     said = {key: value for key, value in said.items() if key not in ("scores", "soundness")}
     said["mean_of"] = len(runs)
-    save_file(mean, given.output, {"restorekit": json.dumps(said, sort_keys=True)})
+    save(given.output, mean, said)
 
 
 if __name__ == "__main__":
