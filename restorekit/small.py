@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .errors import RestorekitError
 from .files import read
-from .tensors import check_finite, check_same, widened
+from .tensors import check_finite, check_same, shapes_of, widened, without_steps
 
 if TYPE_CHECKING:
     import torch
@@ -81,8 +81,9 @@ def weights_in(path: Path, network: nn.Module) -> dict[str, Tensor]:
 
     content = read(path)
     try:
-        found = widened(load(content))
-        check_same({name: tuple(t.shape) for name, t in found.items()}, network.state_dict())
+        kept = load(content)
+        check_same(without_steps(shapes_of(kept)), network.state_dict())
+        found = widened(kept)
         check_finite(found)
     except Exception as error:  # a file can be wrong in every way
         reason = (str(error) or type(error).__name__).splitlines()[0]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 KEY = "restorekit"  # of what a weights file says of itself
 STEP = ".step"  # added to the name of a tensor that is kept in eight bits
 LARGEST = 127  # number in these
+BITS = 8, 16  # of a number in a file
 Shape = tuple[int, ...]
 
 
@@ -41,39 +42,41 @@ def save(
     """Writes weights with their description; atomically.
 
     Args:
-        bits: of a number: 16 is half precision; for 8 see `narrowed`.
+        bits: of a number, one of `BITS`: 16 is half precision; for 8 see `narrowed`.
 
     Raises:
-        RestorekitError: if a value is not finite in half precision.
+        RestorekitError: if a value is not finite in the file.
     """
     import torch
     from safetensors.torch import save as serialise
 
-    half = {name: t.detach().to("cpu", torch.float16).contiguous() for name, t in tensors.items()}
+    if bits not in BITS:
+        raise ValueError(f"weights are kept in {BITS} bits, not {bits}")
+    alone = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    kept = narrowed(alone) if bits == 8 else {n: t.to(torch.float16) for n, t in alone.items()}
     try:
-        check_finite(half)
+        check_finite(kept)
     except ValueError as error:
         raise RestorekitError(
             f"{path}: not written, as {error}; train on from an earlier checkpoint"
         ) from error
-    kept = narrowed(tensors) if bits == 8 else half
     write(path, serialise(kept, {KEY: json.dumps(described, sort_keys=True)}))
 
 
 def narrowed(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Tensors as whole numbers of 8 bits, in steps that each row (output channel) has of its own.
+    """Tensors as whole numbers of 8 bits, in steps that each of their rows has of its own.
 
-    These lie beside a tensor, under its name and `STEP`. What has one dimension is kept in half
-    precision.
+    A row is a part of the first dimension: a convolution's output channel. The steps lie beside
+    the tensor, under its name and `STEP`. What has one dimension is kept in half precision.
     """
     import torch
 
     kept = {}
     for name, tensor in tensors.items():
         if tensor.dim() < 2:
-            kept[name] = tensor.detach().to("cpu", torch.float16)
+            kept[name] = tensor.to(torch.float16)
             continue
-        rows = tensor.detach().float().cpu().flatten(1)
+        rows = tensor.float().flatten(1)
         step = (rows.abs().amax(1, keepdim=True) / LARGEST).clamp(min=1e-20)  # rows of zeros
         kept[name] = (rows / step).round().to(torch.int8).view(tensor.shape)
         kept[name + STEP] = step.flatten()
@@ -84,26 +87,33 @@ def widened(kept: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """A file's tensors in full precision, whatever they were kept in.
 
     Raises:
-        ValueError: if those of 8 bits lack their steps, or the steps do not fit.
+        ValueError: if one is neither of fractions nor of 8 bits with a step for each row.
     """
     import torch
 
     full = {}
-    for name in without_steps({name: tuple(tensor.shape) for name, tensor in kept.items()}):
-        full[name] = kept[name].float()
-        step = kept.get(name + STEP)
-        if (step is None) == (kept[name].dtype == torch.int8):
-            raise ValueError(f"tensor {name[:100]!r} and its steps do not fit")
+    for name in without_steps(shapes_of(kept)):
+        tensor, step = kept[name], kept.get(name + STEP)
+        whole = tensor.dtype == torch.int8
+        fractions = [t for t in (tensor, step) if t is not None and t.is_floating_point()]
+        if (step is not None) != whole or len(fractions) != 1:
+            raise ValueError(f"tensor {name[:100]!r} is of {tensor.dtype}, its steps do not fit")
+        full[name] = tensor.float()
         if step is not None:
-            full[name] *= step.float().view(-1, *[1] * (full[name].dim() - 1))
+            full[name] *= step.float().view(-1, *[1] * (tensor.dim() - 1))
     return full
+
+
+def shapes_of(tensors: Mapping[str, torch.Tensor]) -> dict[str, Shape]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 def without_steps(shapes: Mapping[str, Shape]) -> dict[str, Shape]:
     """The shapes of the tensors themselves. Raises ValueError unless steps are one for each row."""
     tensors = {}
     for name, shape in shapes.items():
-        rows = shapes.get(name.removesuffix(STEP)) if name.endswith(STEP) else None
+        of = name.removesuffix(STEP)
+        rows = None if of == name or of.endswith(STEP) else shapes.get(of)
         if rows is None:
             tensors[name] = shape
         elif shape != rows[:1]:

@@ -6,7 +6,8 @@ They must be runs of one network, one trained on from the other or both from one
 mean means nothing (model soups, Wortsman et al. 2022). Try it before you believe in it: the mean of
 two runs of `photo` is better than either, that of two of `photo-real` is worse than both.
 
-What the first says of itself is kept, but for what was measured of it alone.
+What the first says of itself is kept, but for what was measured of it alone. `--bits 8` writes a
+file of half the size, of one run as well.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from restorekit.tensors import KEY, save, widened
+from restorekit.tensors import BITS, KEY, save, widened
 
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 parser.add_argument("weights", type=Path, nargs="+")
 parser.add_argument("-o", "--output", type=Path, required=True)
+parser.add_argument("--bits", type=int, choices=BITS, default=16, help="of each weight")
 
 
 def main() -> None:
@@ -38,8 +40,11 @@ def main() -> None:
     with safe_open(given.weights[0], "pt") as first:
         said = json.loads(first.metadata()[KEY])
     said = {key: value for key, value in said.items() if key not in ("scores", "soundness")}
-    said["mean_of"] = len(runs)
-    save(given.output, mean, said)
+    if len(runs) > 1:
+        said["mean_of"] = len(runs)
+    if "training" in said:
+        said["training"]["bits"] = given.bits
+    save(given.output, mean, said, given.bits)
 
 
 if __name__ == "__main__":

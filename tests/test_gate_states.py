@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from safetensors.torch import load_file
 from restorekit import images, priors, state
 from restorekit.engine.unet import UNetConfig
 from restorekit.errors import RestorekitError
+from restorekit.tensors import BITS
 from restorekit.training import data, trainer
 from restorekit.training.export import export
 from restorekit.training.run import Checkpoint, Log, Run
@@ -87,13 +89,17 @@ def test_a_checkpoint_fits_its_schema(tmp_path: Path, name: str) -> None:
     assert not run.weights.exists()
 
 
-def test_a_sound_checkpoint_is_exported(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bits", BITS)
+def test_a_sound_checkpoint_is_exported(tmp_path: Path, bits: int) -> None:
     run = Run(tmp_path)
-    run.begin(TINY)
+    run.begin(dataclasses.replace(TINY, bits=bits))
     run.save(checkpoint())
     rows = b'{"step": 1, "psnr_25": 3.5}', b"\xff", b"[1]", b'{"step": "x"}', b""
     (tmp_path / "log.jsonl").write_bytes(b"\n".join(rows))
-    assert load_file(export(run))
+    kept = load_file(export(run))
+    assert (torch.int8 in {tensor.dtype for tensor in kept.values()}) == (bits == 8)
+    assert f"kept in {bits} bits each" in run.card.read_text()
+    priors.load(run.weights)
     assert priors.read_metadata(run.weights)["scores"] == {"psnr_25": 3.5}
 
 

@@ -22,7 +22,7 @@ from .settings import SMALL, Settings
 
 Report = Callable[[dict[str, Any]], None]
 REPORT_EVERY = 5.0  # seconds
-HARMLESS = ("accumulate", "compile", "precision")  # settings that a resumed run may change
+HARMLESS = ("accumulate", "bits", "compile", "precision")  # settings that a resumed run may change
 MARK = ".restorekit-run"  # says that what lies beside it is a run's
 OWN = (
     "settings.json",

@@ -12,10 +12,10 @@ from ..engine.losses import OBJECTIVES
 from ..engine.schedule import SCHEDULES
 from ..engine.unet_config import UNetConfig
 from ..errors import RestorekitError
+from ..tensors import BITS
 
 OPTIMISERS = ("muon", "adamw")
 PRECISIONS = ("auto", "float32", "bfloat16")
-BITS = 8, 16
 # Objectives of networks that are no priors.
 SMALL = "damage", "noise_level", "enlargement", "dequantisation"
 
@@ -39,7 +39,7 @@ BOUNDS: dict[str, tuple[tuple[type, ...], Callable[[Any], bool], str]] = {
     "steps": whole(1, 10**9),
     "warmup": whole(0, 10**9),
     "seed": whole(0, 2**63 - 1),
-    "bits": ((int,), lambda value: value in BITS, "8 or 16"),
+    "bits": ((int,), lambda value: value in BITS, " or ".join(map(str, BITS))),
     "rate": _RATE,
     **dict.fromkeys(("sigma_data", "noise", "unfold_levels"), _POSITIVE),
     **dict.fromkeys(("weight_decay", "clip"), _WEIGHT),
@@ -104,7 +104,8 @@ class Settings:
         ema: decay of the exponential moving average of the weights.
         precision: "bfloat16" trains under autocast, "float32" without; "auto" takes bfloat16
             where the device has units for it.
-        bits: of a weight in the file that is exported, 16 or 8 (see `tensors.narrowed`).
+        bits: of a weight in the file that is exported, 16 or 8 (see `tensors.narrowed`); scores are
+            of the weights before that.
         seed: of the weights, the crops and the noise.
     """
 
