@@ -13,6 +13,8 @@ from .tensors import check_finite, check_same, shapes_of, widened, without_steps
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
+
+    from .engine.regions import Box
 Network = TypeVar("Network", bound="nn.Module")
 
 
@@ -31,7 +33,7 @@ def loaded(make: Callable[[], Network], weights: Path) -> Network:
 def add_detail(
     x: Tensor,
     y: Tensor,
-    answer: Callable[[Tensor], Tensor],
+    answer: Callable[[Tensor, Box], Tensor],
     *,
     device: torch.device,
     precision: torch.dtype | None,
@@ -44,8 +46,8 @@ def add_detail(
 
     Args:
         x: (B, C, factor H, factor W), C = 1 or 3; changed in place.
-        y: (B, C or more, H, W), on the CPU as x; grey pictures are seen as three channels.
-        answer: a part of y on the device -> (B, 3, factor h, factor w).
+        y: (B, C, H, W), on the CPU as x; grey pictures are seen as three channels.
+        answer: a part of y on the device, and where it lies -> (B, 3, factor h, factor w).
         device, precision: to compute in; None is float32.
         tile: pixels of y a side that are answered at once.
         reach: pixels of y that an answer depends on, each way.
@@ -63,7 +65,7 @@ def add_detail(
             seen = here.grown(reach, whole)
             part = y[seen.slices].float()
             part = part.to(device, memory_format=torch.channels_last)
-            found = answer(part)[here.within(seen).scaled(factor).slices].float().cpu()
+            found = answer(part, seen)[here.within(seen).scaled(factor).slices].float().cpu()
             if x.shape[1] == 1:
                 found = found.mean(1, keepdim=True)
             x[here.scaled(factor).slices] += found.to(x)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import math
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from restorekit_dejpeg.coded import saved_with_others
 from restorekit_dejpeg.grid import offset_of, saved_before
 from restorekit_dejpeg.task import from_file
 from skimage import data
@@ -22,6 +25,7 @@ import restorekit
 from restorekit import RestorekitError, cli, images
 from restorekit.engine.quantised import Plane, Quantised, truncated_mean
 from restorekit.images import Coding
+from restorekit.loading import find_prior, load_prior
 
 CAT = data.chelsea()[40:167, 100:289]  # neither side is whole blocks
 
@@ -135,10 +139,81 @@ def test_compressed_again_it_is_the_file(how: Any, mode: str, tmp_path: Path) ->
 
 
 def test_it_gains_and_beats_the_decoder(tmp_path: Path) -> None:
+    """And the prior alone, which has no network beside it that knows the tables."""
     path = saved(tmp_path / "a.jpg", quality=15)
     before = images.read(path).pixels
     after = restorekit.restore("dejpeg", path)
-    assert psnr(after, CAT) > psnr(before, CAT) + 0.4
+    coding = coding_of(path)
+    alone = from_file(coding, 1)
+    prior = load_prior(find_prior("photo-real"), torch.device("cpu"), "float32")
+    y, level = alone.observation.y, 2 * coding.error
+    t = prior.schedule.time_for(level)
+    x = prior(float(prior.schedule(t)[0]) * y, t).x_0
+    assert alone.finish is not None
+    looked = ((alone.finish(x)[0].permute(1, 2, 0).numpy() + 1) * 127.5).round().clip(0, 255)
+    assert psnr(after, CAT) > psnr(looked, CAT) + 0.03 > psnr(before, CAT) + 0.4
+
+
+@pytest.mark.parametrize("quality", [15, 50, 85])
+def test_small_files_saved_once_are_not_taken_for_saved_twice(quality: int, tmp_path: Path) -> None:
+    """What is uneven by chance says nothing."""
+    for side in (8, 17, 24, 40, 64, 96):
+        for photo in (data.chelsea(), data.coffee(), data.astronaut()):
+            path = saved(tmp_path / "a.jpg", photo[100 : 100 + side, 150 : 150 + side])
+            assert not saved_with_others(coding_of(path))
+            path = saved(tmp_path / "b.jpg", photo[60:160, 90:250], quality=quality)
+            assert not saved_with_others(coding_of(path))
+
+
+def test_a_black_and_white_photo_stays_so_in_a_file_of_colour(tmp_path: Path) -> None:
+    grey = CAT[..., 1:2].repeat(3, axis=2)
+    path = saved(tmp_path / "a.jpg", grey, quality=30, subsampling=2)
+    restored = restorekit.restore("dejpeg", path)
+    assert restored.shape == grey.shape and (restored == restored[..., :1]).all()
+    assert psnr(restored, grey) > psnr(images.read(path).pixels, grey) + 0.4
+
+
+def test_samples_of_a_good_file_differ(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.jpg", CAT[:48, :64], quality=90)
+    a, b = (
+        restorekit.restore("dejpeg", path, mode="perceptual", steps=4, seed=seed) for seed in (1, 2)
+    )
+    assert 0.2 < np.square(a.astype(float) - b).mean() ** 0.5 < 4
+
+
+@pytest.mark.parametrize("quality", [97, 99, 100])
+def test_next_to_lossless_files_are_not_made_worse(quality: int, tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.jpg", quality=quality, subsampling=0)
+    before, after = images.read(path).pixels, restorekit.restore("dejpeg", path)
+    assert psnr(after, CAT) >= psnr(before, CAT) - (0.3 if quality == 99 else 0)
+    assert (quality == 100) == np.array_equal(before, after)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("SHORT", 0), ("SHORT", 9), ("SHORT", 12), ("BYTE", 6), ("ASCII", 6)]
+)
+def test_an_orientation_that_is_none_turns_nothing(kind: str, value: int, tmp_path: Path) -> None:
+    code, number = {"BYTE": (1, ">B3x"), "ASCII": (2, ">B3x"), "SHORT": (3, ">H2x")}[kind]
+    entry = struct.pack(">HHI", 0x0112, code, 1) + struct.pack(number, value)
+    exif = b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 1) + entry + bytes(4)
+    path = saved(tmp_path / "a.jpg", quality=50, exif=exif)
+    assert restorekit.restore("dejpeg", path).shape == CAT.shape
+
+
+def test_broken_tables_are_refused(tmp_path: Path) -> None:
+    """With steps of 0; and those of another scan, which make another picture than is seen."""
+    path = saved(tmp_path / "a.jpg", quality=50)
+    coding, seen = coding_of(path), torch.from_numpy(images.read(path).pixels / np.float32(127.5))
+    seen = seen.permute(2, 0, 1)[None] - 1
+    from_file(coding, 1, seen=seen)
+    other = [dataclasses.replace(part, q=3 * part.q) for part in coding.components]
+    with pytest.raises(RestorekitError, match="another picture"):
+        from_file(dataclasses.replace(coding, components=tuple(other)), 1, seen=seen)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"\xff\xdb") + 20] = 0
+    path.write_bytes(content)
+    with pytest.raises(RestorekitError, match=r"a\.jpg.*steps of 0.*plain JPEG"):
+        restorekit.restore("dejpeg", path)
 
 
 def test_the_level_is_told_by_the_coefficients(tmp_path: Path) -> None:
@@ -163,7 +238,7 @@ def test_turned_grey_progressive_and_tiny_files(tmp_path: Path) -> None:
     for pixels in (CAT[:1, :1], CAT[:5, :17], CAT[:9, :9, 1]):
         path = saved(tmp_path / "tiny.jpg", pixels, quality=50, progressive=True)
         restored = restorekit.restore("dejpeg", path)
-        assert restored.shape == (*pixels.shape, 1)[:3] if pixels.ndim == 2 else pixels.shape
+        assert restored.shape == (*pixels.shape, 1)[:3]
 
 
 def test_what_was_a_jpeg_once(tmp_path: Path) -> None:
@@ -179,6 +254,18 @@ def test_what_was_a_jpeg_once(tmp_path: Path) -> None:
     assert psnr(restored, clean) > psnr(decoded[3:150, 6:200], clean) + 0.2
     with pytest.raises(RestorekitError, match="saved-with"):
         restorekit.restore("dejpeg", tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_turned_files_are_looked_at_as_they_are_stored(
+    orientation: int, here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Upright, their blocks begin anywhere."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    saved(here / "a.jpg", data.coffee()[:397, :597], quality=50, exif=exif)
+    assert cli.main(["diagnose", "a.jpg"]) == 0
+    assert "saved before" not in capfd.readouterr().out
 
 
 def test_a_file_saved_twice_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from restorekit_dejpeg.task import measured, upright
+from restorekit_dejpeg.coded import measured, upright
 from skimage import data
 
 from restorekit import images, priors

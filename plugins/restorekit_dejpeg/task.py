@@ -13,9 +13,18 @@ from restorekit.task import Finding, Guesser, Picture, Problem, Recipe, Task, Tr
 from restorekit.units import sigma_to_engine
 
 from . import trial
+from .coded import (
+    check_same,
+    described,
+    luma_of,
+    measured,
+    quality_of,
+    saved_with_others,
+    upright,
+    without_empty_chroma,
+)
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from torch import Tensor
 
@@ -29,7 +38,9 @@ LEFT = 0.6  # the same, of what the guess still errs by
 SEEN = 3 / 255  # of what quantisation took away: less few people see
 FINE = 90  # a quality that nobody complains of
 NOISY = 1.2  # times that: more is a camera's noise, of which the file's cells know nothing
-AROUND = 1024  # pixels a side that are looked at for the walls of other blocks, in a preview
+KNOWN = 1.8 / 255  # expected error of finer files than training saw: the prior alone knows more
+LEAST = 0.6 / 255  # the same of files that took away less than pixels' own rounding does
+SAVED_BEFORE = ", saved before with other blocks"
 ROUNDS = 8  # of projections onto the range of pixels and the cells
 
 
@@ -54,7 +65,7 @@ class Dejpeg(Task):
     recipes = {
         "fidelity": Recipe("quantised", "ddim", steps=1, low={"prior": "photo-fast"}),
         "perceptual": Recipe(
-            "quantised", "ddpm", steps=16, grid="karras", end=0.02, low={"steps": 4}
+            "quantised", "ddpm", steps=16, grid="karras", end=0.005, low={"steps": 4}
         ),
     }
 
@@ -64,25 +75,20 @@ class Dejpeg(Task):
         """Artefacts that can be seen, unless there is more noise, which they are part of."""
         from restorekit.noise_level import estimate
 
-        from .grid import saved_before
-
         coding = picture.source.readable_coding() if picture.source else None
         if coding is None:
             if picture.source and picture.source.is_jpeg:
                 yield Finding("a JPEG whose blocks cannot be looked at")
             return
-        quality = quality_of(coding.components[0].q)
-        twice = saved_before(luma_of(picture.pixels))
-        what = f"a JPEG of quality about {quality}, {coding.subsampling}"
+        quality, twice = quality_of(coding.components[0].q), saved_with_others(coding)
         figures: dict[str, float | str] = {
             "quality": quality,
             "error": 255 * coding.error,
             "saved_twice": twice,
         }
-        if twice:
-            what += ", saved before with other blocks"
         noisy = estimate(picture.pixels).level > NOISY * coding.error
         pays = coding.error >= SEEN and quality < FINE and not noisy
+        what = described(coding) + SAVED_BEFORE * twice
         yield Finding(what, figures, {} if pays else None)
 
     def observe(self, picture: Picture, **options: Any) -> Problem:
@@ -96,57 +102,84 @@ class Dejpeg(Task):
                 "to dejpeg first; or, for what was one, --saved-with"
             )
         assert picture.source is not None
+        if coding.error < LEAST:
+            return as_it_is(picture, f"{described(coding)}: as good as lossless, left as it is")
         here = None if picture.window is None else picture.source.stored(picture.window)
-        return from_file(coding, picture.source.orientation, here)
+        return from_file(coding, picture.source.orientation, here, picture.pixels)
 
     @property
     def trial(self) -> Trial:  # type: ignore[override]
         return Trial(trial.degrade, trial.decoded, options=trial.OPTIONS, luma_alone=True)
 
 
-def from_file(coding: Coding, orientation: int, here: Window | None = None) -> Problem:
+def from_file(
+    coding: Coding, orientation: int, here: Window | None = None, seen: Tensor | None = None
+) -> Problem:
     """What a JPEG file says of its photo, in the raster that it is stored in.
 
     Args:
         here: the part that is wanted, in that raster; None is all of it.
+        seen: that part as readers have it, to compare with.
+
+    Raises:
+        RestorekitError: if that is another picture.
     """
     import torch
 
     from restorekit.engine.quantised import Quantised
 
-    from .grid import saved_before
-
-    everything, level = coding, coding.error
-    table = coding.components[0].q
-    grey = len(coding.components) == 1
+    note, twice = described(coding), saved_with_others(coding)
+    channels = len(coding.components)
+    coding = without_empty_chroma(coding)
+    level = coding.error
     guesser: Guesser | None = None
-    what = f"a JPEG of quality about {quality_of(table)}, {coding.subsampling}"
-    if here is None:
-        size, corner = coding.size, (0, 0)
-        operator, y = measured(coding)
-        seen = y[..., : size[0], : size[1]]
-    else:
+    size, corner = coding.size, (0, 0)
+    if here is not None:
         blocks = here.grown(0, coding.mcu)
         size, corner = (here.height, here.width), (here.top - blocks.top, here.left - blocks.left)
         coding = coding.part(blocks)
-        operator, y = measured(coding)
-        around = here.grown(AROUND, everything.mcu)
-        seen = measured(everything.part(around))[1][..., : around.height, : around.width]
-    if saved_before(((seen[0, 1] + 1) * 127.5).numpy()):
-        note = f"{what}, saved before with other blocks: treated as noise"
+    operator, y = measured(coding)
+    if twice:
+        note += f"{SAVED_BEFORE}: treated as noise"
         operator = Quantised([])
     else:
-        tables = [(torch.from_numpy(part.q.astype(int)), part.shrink) for part in coding.components]
-        guesser = functools.partial(guessed, y, tables)
-        note = f"{what}: its blocks and ringing, about {255 * level:.1f} of 255, removed"
+        note += f": its blocks and ringing, about {255 * level:.1f} of 255, removed"
+        if level >= KNOWN:
+            parts = coding.components
+            tables = [(torch.from_numpy(part.q.astype(int)), part.shrink) for part in parts]
+            guesser = functools.partial(guessed, y, tables)
+
+    def framed(x: Tensor) -> Tensor:
+        (top, left), (height, width) = corner, size
+        x = x[..., top : top + height, left : left + width]
+        if len(coding.components) == 1:
+            x = x.mean(1, keepdim=True).expand(-1, channels, -1, -1)
+        return upright(x, orientation)
+
+    if seen is not None:
+        check_same(framed(y), seen)
 
     def finish(x: Tensor) -> Tensor:
-        (top, left), (height, width) = corner, size
-        x = within(x, operator)[..., top : top + height, left : left + width]
-        return upright(x.mean(1, keepdim=True) if grey else x, orientation)
+        return framed(within(x, operator))
 
     shown = size[::-1] if orientation >= 5 else size
     return problem(operator, y, (shown[0], shown[1]), level, finish, note, guesser)
+
+
+def as_it_is(picture: Picture, note: str) -> Problem:
+    """What leaves a photo alone."""
+    from restorekit.engine.conditioning import Degradation, Observation
+    from restorekit.engine.operators import Identity
+
+    y = picture.pixels
+    return Problem(
+        Observation(y, Degradation(Identity())),
+        (y.shape[2], y.shape[3]),
+        guess=y,
+        level=0.0,
+        guess_is_state=True,
+        notes=(note,),
+    )
 
 
 def guessed(
@@ -161,28 +194,6 @@ def guessed(
 
     x = dequantised(y, tables, device, precision, tick)
     return x.mean(1, keepdim=True).expand(-1, 3, -1, -1) if len(tables) == 1 else x
-
-
-def measured(coding: Coding) -> tuple[Quantised, Tensor]:
-    """The cells of a JPEG, in whole MCUs, and what any decoder makes of them."""
-    import numpy as np
-    import torch
-
-    from restorekit.engine.quantised import BLOCK, Plane, Quantised
-
-    height, width = coding.mcu
-    mcus = -(-coding.size[0] // height), -(-coding.size[1] // width)
-    planes = []
-    for part in coding.components:  # whole MCUs, of which the file leaves out luma's last blocks
-        wanted = tuple(
-            count * side // (BLOCK * shrink)
-            for count, side, shrink in zip(mcus, coding.mcu, part.shrink, strict=True)
-        )
-        more = [(0, max(0, w - n)) for w, n in zip(wanted, part.k.shape, strict=False)]
-        k = np.pad(part.k, [*more, (0, 0), (0, 0)], mode="edge")[: wanted[0], : wanted[1]]
-        planes.append(Plane(torch.from_numpy(k), torch.from_numpy(part.q.astype(int)), part.shrink))
-    operator = Quantised(planes)
-    return operator, operator.decoded()
 
 
 def from_pixels(picture: Picture, quality: int) -> Problem:
@@ -256,30 +267,3 @@ def within(x: Tensor, operator: Quantised) -> Tensor:
         if (x.abs() <= 1).all():
             break
     return x
-
-
-def upright(x: Tensor, orientation: int) -> Tensor:
-    """(B, C, H, W) as EXIF's orientation says it is to be seen."""
-    if orientation >= 5:
-        x = x.transpose(2, 3)
-    if orientation in (3, 4, 7, 8):
-        x = x.flip(2)
-    return x.flip(3) if orientation in (2, 3, 6, 7) else x
-
-
-def quality_of(table: np.ndarray) -> int:
-    """The quality of libjpeg's scale whose luma table is nearest."""
-    import numpy as np
-
-    from .grid import standard_table
-
-    sums = [abs(int(standard_table(q).sum()) - int(table.sum())) for q in range(1, 101)]
-    return int(np.argmin(sums)) + 1
-
-
-def luma_of(pixels: Tensor) -> np.ndarray:
-    """(H, W) on 0..255, BT.601, of (1, C, H, W) on [-1, 1]."""
-    import torch
-
-    weights = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
-    return (127.5 * (pixels[0].expand(3, -1, -1) + 1) * weights).sum(0).numpy()

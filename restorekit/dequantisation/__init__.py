@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from ..engine.regions import Box
     from .network import DequantisationNetwork
 
     Tables = Sequence[tuple[Tensor, tuple[int, int]]]
@@ -54,11 +55,15 @@ def dequantised(
 
     device = torch.device("cpu") if device is None else device
     network, x = _network(device), y.clone()
-    over = steps_over(tables, (y.shape[2], y.shape[3])).expand(len(y), -1, -1, -1)
+
+    def answer(part: Tensor, seen: Box) -> Tensor:
+        steps = steps_over(tables, seen.shape, (seen.top, seen.left))
+        return network(part, steps.to(device).expand(len(part), -1, -1, -1))
+
     add_detail(
         x,
-        torch.cat([y, over], dim=1),
-        lambda part: network(*part.split([3, 2], dim=1)),
+        y,
+        answer,
         device=device,
         precision=precision,
         tile=TILE,
@@ -68,24 +73,25 @@ def dequantised(
     return x
 
 
-def steps_over(tables: Tables, size: tuple[int, int]) -> Tensor:
+def steps_over(tables: Tables, size: tuple[int, int], corner: tuple[int, int] = (0, 0)) -> Tensor:
     """(2, H, W) the steps of luma's table and of chroma's, laid over each block of a picture.
 
     As log2(q) / 8, between 0 and 1 for steps of 8 bits; 0 where there is no chroma.
 
     Args:
         tables: (8, 8) each and (down, across) how many pixels a sample of it covers; of Y, or of
-            Y and Cb (and Cr, which has Cb's).
-        size: (H, W), beginning at a corner of the blocks.
+            Y and Cb (and Cr, which is taken to have Cb's).
+        size: (H, W) of a part of the picture.
+        corner: (top, left) of that part; blocks begin in the picture's own.
     """
     import torch
 
-    height, width = size
+    rows, columns = (
+        torch.arange(first, first + length) for first, length in zip(corner, size, strict=True)
+    )
     planes = []
     for q, (down, across) in tables[:2]:
-        tile = q.float().clamp(min=1).log2().div(BLOCK)  # a broken file has steps of 0
-        tile = tile.repeat_interleave(down, 0).repeat_interleave(across, 1)
-        rows, columns = -(-height // tile.shape[0]), -(-width // tile.shape[1])
-        planes.append(tile.repeat(rows, columns)[:height, :width])
+        tile = q.float().log2().div(BLOCK).repeat_interleave(down, 0).repeat_interleave(across, 1)
+        planes.append(tile[rows % len(tile)][:, columns % tile.shape[1]])
     planes += [torch.zeros(size)] * (2 - len(planes))
     return torch.stack(planes)

@@ -68,7 +68,7 @@ def enlarged(
     add_detail(
         x,
         y.expand(-1, 3, -1, -1),
-        lambda part: network(part, told, factor),
+        lambda part, _: network(part, told, factor),
         device=device,
         precision=precision,
         tile=TILE,

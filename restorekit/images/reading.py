@@ -314,7 +314,8 @@ def _metadata(
     notes: tuple[str, ...] = ()
     try:
         exif = getexif()
-        orientation = exif.get(TAG.Orientation, 1)
+        said = exif.get(TAG.Orientation, 1)
+        orientation = said if isinstance(said, int) and 1 <= said <= 8 else 1
         if tiff:  # there, it stands among the tags of the layout
             for tag in set(exif) - WORDS - {ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo}:
                 del exif[tag]

@@ -151,6 +151,8 @@ class Source:
             for plane, factor, table in zip(planes, factors, stored.quant_tbl_no, strict=False):
                 if (largest % factor).any():
                     raise ValueError("its chroma is reduced by no whole number")
+                if not stored.qt[table].all():
+                    raise ValueError("its tables have steps of 0")
                 shrink = largest // factor
                 parts.append(Component(plane, stored.qt[table], (int(shrink[0]), int(shrink[1]))))
             return Coding((stored.height, stored.width), tuple(parts))
