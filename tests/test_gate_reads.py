@@ -261,9 +261,14 @@ def test_a_folder_run_tells_what_it_leaves_out(
     for name in ("a.nef", "b.nef", "c.txt", "README"):
         Path("in", name).write_text("x")
     Path("in/link").symlink_to("../other")
+    save("in/._a.png", smooth())
+    save("in/@eaDir/a.png", smooth())
+    save("in/.thumbnails/a.png", smooth())
     assert run("denoise in -o out --dry-run") == 0
     told = capsys.readouterr().err
     for words in (
+        "1 notes of a Mac's, which are no pictures (._a.png)",
+        "2 hidden folders, of trash or previews (.thumbnails, @eaDir)",
         "2 camera RAW, to be developed first (a.nef, b.nef)",
         "1 .txt files",
         "1 links to folders, which are not followed (link)",

@@ -272,3 +272,57 @@ def test_what_finds_damage_may_be_ones_own(here: Path, capfd: pytest.CaptureFixt
     assert "none: " in capfd.readouterr().err
     save("mask.png", np.uint8(255) * STROKE)  # where the mask is given, nothing is looked for
     assert run("inpaint in -o own --mask mask.png --mask-finder none --steps 1") == 0
+
+
+def test_a_sound_photo_is_not_written_as_its_mask(here: Path) -> None:
+    """Where the picture is there and the mask is not."""
+    flat = np.full((32, 32, 3), 90, np.uint8)
+    save("in.png", flat)
+    save("out.png", flat)
+    assert run("inpaint in.png -o out.png --mask auto --save-mask --on-exists skip") == 0
+    assert not images.read("out-mask.png").pixels.any()
+
+
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 1), (np.uint16, 1), (np.uint16, 255)])
+def test_masks_whose_white_is_nearly_black_mark_what_they_mark(
+    dtype: type, white: int, here: Path
+) -> None:
+    """As programs write them that count from 0 to 1, or 8 bits in a file of 16."""
+    save("mask.png", STROKE.astype(dtype) * dtype(white))
+    assert np.array_equal(masks.read("mask.png"), STROKE)
+
+
+def test_a_mask_of_dark_shades_is_refused(here: Path) -> None:
+    save("mask.png", np.arange(20, dtype=np.uint8).repeat(20).reshape(20, 20))
+    with pytest.raises(RestorekitError, match=r"mask.png: is nearly black, its lightest 7 %"):
+        masks.read("mask.png")
+
+
+def test_no_photo_is_a_mask(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Not its own; and a mask beside its photo is no photo."""
+    page = np.full((48, 64, 3), 250, np.uint8)
+    page[8:40:6, 8:56] = 10
+    save("in/page.png", page)
+    assert run("inpaint in -o out --mask-dir in") == 3
+    assert "is the photo itself" in capfd.readouterr().err
+    save("in/page-mask.png", np.uint8(255) * (page[..., 0] < 50))
+    assert run("inpaint in -o out2 --mask-dir in --steps 1") == 0
+    assert "left out: 1 masks of photos beside them (page-mask.png)" in capfd.readouterr().err
+    assert list(tree("out2")) == ["page.png"]
+
+
+def test_a_turned_mask_is_told(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    save("in.png", PHOTO[:24, :40])
+    save("mask.png", np.uint8(255) * STROKE[40:80, 40:64])
+    assert run("inpaint in.png -o out.png --mask mask.png") == 1
+    assert "is 24 x 40 but the photo is 40 x 24; turn it" in capfd.readouterr().err
+
+
+def test_a_mask_of_one_row(here: Path) -> None:
+    """Of its axes only those of a batch and of channels are left out."""
+    row = np.linspace(0, 255, 50).astype(np.uint8)[None, :, None].repeat(3, 2)
+    hole = np.zeros((1, 50), bool)
+    hole[0, 20:24] = True
+    for mask in (hole, hole[None], hole[None, None], hole[..., None]):
+        found = restorekit.restore("inpaint", row, mask=mask, steps=1)
+        assert np.array_equal(found[~hole], row[~hole])

@@ -56,7 +56,7 @@ def read(
     from restorekit import images
 
     photo = images.read(path, max_megapixels=max_megapixels)
-    brightness = photo.pixels.mean(axis=2) / photo.peak
+    brightness = lightened(photo.pixels.mean(axis=2) / photo.peak, os.fspath(path))
     layer = photo.alpha is not None and (photo.alpha < photo.peak).any()
     if not layer and is_photo(brightness):
         raise RestorekitError(
@@ -67,6 +67,26 @@ def read(
         opacity = photo.alpha / photo.peak
         brightness = opacity * brightness + (1 - opacity) * invert
     return painted(brightness, invert)
+
+
+def lightened(brightness: np.ndarray, name: str) -> np.ndarray:
+    """(H, W) brightness on [0, 1] of a mask whose white is nearly black: one of 0 and 1, say.
+
+    Raises:
+        RestorekitError: if it has several shades, of which none is light.
+    """
+    import numpy as np
+
+    largest = brightness.max(initial=0)
+    if not 0 < largest <= DARK:
+        return brightness
+    of_8_bits = abs(largest * 65535 - 255) < 0.5  # in a file of 16
+    if of_8_bits or len(np.unique(brightness)) == 2:
+        return np.asarray(brightness / largest)
+    raise RestorekitError(
+        f"{name}: is nearly black, its lightest {100 * largest:.0f} % of white; paint what is "
+        "damaged white"
+    )
 
 
 def is_photo(brightness: np.ndarray) -> bool:
@@ -206,9 +226,9 @@ def check_size(hole: Hole, size: tuple[int, ...]) -> None:
     """Raises RestorekitError for a mask of another size than the photo's."""
     if hole.where.shape != size:
         sizes = [f"{s[1]} x {s[0]}" for s in (hole.where.shape, size)]
-        raise RestorekitError(
-            f"{hole.name}: is {sizes[0]} but the photo is {sizes[1]}; make them the same size"
-        )
+        turned = hole.where.shape == size[::-1]
+        remedy = "turn it as the photo is seen" if turned else "make them the same size"
+        raise RestorekitError(f"{hole.name}: is {sizes[0]} but the photo is {sizes[1]}; {remedy}")
 
 
 def check(hole: Hole, remedy: str) -> None:
@@ -229,6 +249,9 @@ def of_path(path: Path | None, picture: Picture, invert: bool, color: str | None
     from restorekit.units import from_engine
 
     assert path is not None
+    source = picture.source.path if picture.source else None
+    if source and path.exists() and source.exists() and path.samefile(source):
+        raise RestorekitError(f"{path}: is the photo itself; a mask is white where it is damaged")
     part = picture.window
     height, width = picture.pixels.shape[2:] if part is None else part.whole
     largest = max(178, height * width / 1e6)  # a photo this large was asked for
@@ -321,7 +344,8 @@ def _brightness(mask: Any) -> np.ndarray:
 
     mask = np.asarray(mask.cpu() if isinstance(mask, torch.Tensor) else mask)
     kind, largest = mask.dtype.kind, mask.max(initial=0)
-    mask = mask.squeeze() if mask.ndim > 2 else mask
+    while mask.ndim > 2 and 1 in (mask.shape[0], mask.shape[-1]):  # a batch, and channels
+        mask = mask[..., 0] if mask.shape[-1] == 1 else mask[0]
     if mask.ndim == 3 and mask.shape[2] == 3:
         mask = mask.mean(axis=2)
     if mask.ndim != 2:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from .. import images
@@ -18,9 +19,13 @@ class LeftOut:
         self.counts: Counter[str] = Counter()
         self.names: dict[str, list[str]] = {}
 
-    def takes(self, path: Path) -> bool:
-        """Whether a file is a photo to be restored; else it is counted."""
-        kind = _kind(path)
+    def takes(self, path: Path, beside: Sequence[str] = ()) -> bool:
+        """Whether a file is a photo to be restored; else it is counted.
+
+        Args:
+            beside: names of all files in its folder.
+        """
+        kind = _kind(path) or _mask(path, beside)
         if kind:
             self.add(kind, path)
         return not kind
@@ -40,9 +45,21 @@ class LeftOut:
         ]
 
 
+def _mask(path: Path, beside: Sequence[str]) -> str:
+    """The same of a mask, as --save-mask writes it, beside its photo."""
+    stem = path.stem.removesuffix("-mask")
+    if stem == path.stem or path.suffix.lower() != ".png":
+        return ""
+    photos = [name for name in beside if Path(name).stem == stem]
+    here = any(Path(name).suffix.lower() in images.SUFFIXES for name in photos)
+    return "masks of photos beside them" if here else ""
+
+
 def _kind(path: Path) -> str:
     """Why a path is no photo to be restored, in words; empty for one that is."""
     suffix = path.suffix.lower()
+    if path.name.startswith("._"):
+        return "notes of a Mac's, which are no pictures"
     if suffix not in images.SUFFIXES:
         if suffix in images.RAW:
             return "camera RAW, to be developed first"

@@ -211,18 +211,29 @@ def walk(
         folders[:] = sorted(
             d for d in folders if d != PRIVATE and files.identity(here / d) != skipped
         )
-        for name in [d for d in folders if (here / d / PRIVATE).is_dir()]:
+        for name in [d for d in folders if is_folder(here / d / PRIVATE)]:
             folders.remove(name)  # restored again, its photos would multiply with every run
             left_out.add("outputs of an earlier run, to be named themselves", here / name)
+        for name in [d for d in folders if d.startswith(".") or d == "@eaDir"]:
+            folders.remove(name)
+            left_out.add("hidden folders, of trash or previews", here / name)
         for name in folders:
             if (here / name).is_symlink():
                 left_out.add("links to folders, which are not followed", here / name)
         found += [
             (here / name, (here / name).relative_to(folder).as_posix())
             for name in sorted(names)
-            if left_out.takes(here / name)
+            if left_out.takes(here / name, names)
         ]
     return found
+
+
+def is_folder(path: Path) -> bool:
+    """Whether it is one; not, where nobody may look."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def check(jobs: Sequence[Job], output: Path | None) -> None:
