@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .task import Picture
 
 SOFT = 0.5  # of `blur_effect`: sharp photos have 0.2 to 0.4
+FLAT = 0.02  # standard deviation on [-1, 1]
 SEEN = 768  # pixels a side of the middle that is looked at
 
 
@@ -30,6 +31,8 @@ def sharpness(picture: Picture) -> Iterable[Finding]:
         return
     top, left = max(0, (height - SEEN) // 2), max(0, (width - SEEN) // 2)
     seen = picture.pixels[0, :, top : top + SEEN, left : left + SEEN].mean(0).numpy()
+    if seen.std() < FLAT:  # has no edges to be soft
+        return
     blur = float(blur_effect(seen))
     if blur > SOFT:
         yield Finding("soft or out of focus in the middle", {"blur": blur})

@@ -136,6 +136,8 @@ class Restorer:
         restored = from_engine(x_0, pixels.dtype)
         if problem.keep is not None:
             restored = np.where(problem.keep[..., None], pixels, restored)
+        if shot.alpha is not None and not problem.opaque and restored.shape == shot.pixels.shape:
+            restored = np.where((shot.alpha == 0)[..., None], shot.pixels, restored)  # unseen
         if colourless and restored.shape[2] == 1:  # a task may know, or make up, the colour
             restored = np.repeat(restored, 3, axis=2)
         asked = before + nfe > 0

@@ -8,6 +8,7 @@ import torch
 from restorekit_denoise.trial import with_noise
 from skimage import data
 
+import restorekit
 from restorekit import camera
 from restorekit.engine.noise import Noise
 from restorekit.noise_level import estimate
@@ -71,3 +72,31 @@ def test_colour_and_shadows_are_told_apart() -> None:
     assert found.colour > 1.3 * found.grey
     dark = estimate(shade + 0.1 * eps * (shade < -0.2))
     assert dark.darkest > 2 * dark.brightest
+
+
+ICON = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
+CHECKERS = (np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8)[..., None].repeat(3, 2)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "doubt"), [(ICON, "too small"), (CHECKERS, "dithering")], ids=["icon", "checkers"]
+)
+def test_what_may_be_texture_is_left_alone(pixels: np.ndarray, doubt: str) -> None:
+    """Icons and dots: they are told, and enlarged as they are."""
+    found = estimate(unit(pixels) * 2 - 1)
+    assert doubt in found.doubt and found.known == 0 and found.level <= 0.3
+    assert np.array_equal(restorekit.restore("denoise", pixels), pixels)
+    large, plain = (
+        restorekit.restore("superres", pixels, scale=2, steps=1, **how)
+        for how in ({}, {"strength": 0})
+    )
+    assert np.array_equal(large, plain)
+
+
+def test_long_pictures_are_looked_at_in_the_middle_too() -> None:
+    """A panorama under a clean sky, and a strip beside a clean margin."""
+    noisy = np.full((1000, 12_000, 3), 128.0, np.float32)
+    noisy[300:] += 20 * np.random.default_rng(0).standard_normal((700, 12_000, 3))
+    wide = torch.from_numpy(noisy).permute(2, 0, 1)[None] / 127.5 - 1
+    for x in (wide, wide.transpose(2, 3)):
+        assert 255 * estimate(x).level > 8

@@ -343,3 +343,24 @@ def test_a_mode_may_begin_with_what_another_found() -> None:
     assert (found.pixels != alone.pixels).any()
     apart = np.abs(found.pixels.astype(int) - alone.pixels).mean()
     assert apart < 8, "it adds detail to what was found"
+
+
+def test_hidden_colours_stay_what_they_were() -> None:
+    """What nobody sees was not asked to change."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (64, 64, 4)).astype(np.uint8)
+    pixels[..., 3] = 255 * (rng.random((64, 64)) < 0.5)
+    hidden = pixels[..., 3] == 0
+    restored = restorekit.restore("denoise", pixels, sigma=25 / 255)
+    assert np.array_equal(restored[hidden], pixels[hidden])
+    assert not np.array_equal(restored[~hidden], pixels[~hidden])
+
+
+def test_samples_of_a_nearly_clean_photo_differ() -> None:
+    noisy = CAT[:48, :64] + np.random.default_rng(0).normal(0, 2, (48, 64, 3))
+    noisy = noisy.round().clip(0, 255).astype(np.uint8)
+    a, b = (
+        restorekit.restore("denoise", noisy, sigma=2 / 255, mode="perceptual", steps=4, seed=seed)
+        for seed in (1, 2)
+    )
+    assert 0.1 < np.square(a.astype(float) - b).mean() ** 0.5 < 3

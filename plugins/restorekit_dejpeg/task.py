@@ -86,7 +86,7 @@ class Dejpeg(Task):
             "error": 255 * coding.error,
             "saved_twice": twice,
         }
-        noisy = estimate(picture.pixels).level > NOISY * coding.error
+        noisy = estimate(picture.pixels).known > NOISY * coding.error
         pays = coding.error >= SEEN and quality < FINE and not noisy
         what = described(coding) + SAVED_BEFORE * twice
         yield Finding(what, figures, {} if pays else None)

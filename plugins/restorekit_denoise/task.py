@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 LEAST = 1 / 255  # a step of 8 bits: less noise than that is left alone
 SEEN = 4 / 255  # less noise than that few people see
 OF_CODING = 1.2  # times what quantisation took away: less is its, and not a camera's
-TINY = 32  # pixels a side, below which texture and noise are not told apart
 
 
 class Denoise(Task):
@@ -53,7 +52,7 @@ class Denoise(Task):
     )
     recipes = {
         "fidelity": Recipe("none", "ddim", steps=1, low={"prior": "photo-fast"}),
-        "perceptual": Recipe("none", "ddpm", steps=16, grid="karras", end=0.02, low={"steps": 4}),
+        "perceptual": Recipe("none", "ddpm", steps=16, grid="karras", end=0.005, low={"steps": 4}),
     }
 
     prior = "photo-real"
@@ -68,11 +67,9 @@ class Denoise(Task):
         """Noise that can be seen and is not only what JPEG left, which other tasks mend better."""
         from restorekit.noise_level import estimate
 
-        if min(picture.pixels.shape[2:]) < TINY:
-            return
         found = estimate(picture.pixels)
         coding = picture.source.readable_coding() if picture.source else None
-        if found.level < SEEN or (coding and found.level < OF_CODING * coding.error):
+        if found.known < SEEN or (coding and found.level < OF_CODING * coding.error):
             return
         figures = {
             "level": 255 * found.level,
@@ -89,14 +86,14 @@ class Denoise(Task):
 
         y, share = picture.pixels, options["keep_grain"]
         notes: tuple[str, ...] = ()
-        sigma, strength = options["sigma"], options["strength"]
+        sigma, strength = options["sigma"], options["strength"] if share < 1 else 0.0
         state = y
         if sigma == "auto":
             from restorekit.noise_level import estimate
 
             found = estimate(picture.whole)
-            notes = (described(found, strength),)
-            sigma = found.level if found.level >= LEAST else 0.0
+            notes = (described(found, strength, share),)
+            sigma = found.known if found.known >= LEAST else 0.0
             # A prior that takes its level for an upper bound removes no more when it is told more:
             # what exceeds 1 is for what it has left.
             if sigma and strength > 1:
@@ -125,16 +122,18 @@ class Denoise(Task):
         return Trial(trial.degrade, trial.non_local_means, options=trial.OPTIONS)
 
 
-def described(found: Estimate, strength: float) -> str:
-    """What was found and done, in plain words."""
+def described(found: Estimate, strength: float, share: float) -> str:
+    """What was found and done, in plain words; `share` of it is given back."""
     level = 255 * found.level
+    if found.doubt:
+        return f"{found.doubt}: left as it is; --sigma says how much noise there is"
     if found.level < LEAST:
         return f"hardly any noise found (about {level:.1f} of 255): left as it is"
     what = noise_of(found)
     if not strength:
         return f"{what}: left as it is"
     done = "removed" if strength == 1 else f"removed at {strength:g} times that"
-    return f"{what}: {done}"
+    return f"{what}: {done}" + (f", {share:.0%} of it given back" if share else "")
 
 
 def noise_of(found: Estimate) -> str:

@@ -129,7 +129,7 @@ def found_in(picture: Picture, strength: float) -> tuple[float, tuple[str, ...]]
     """The level of a photo's noise on [0, 1], 0 where it is to be left, and what to tell of it."""
     from restorekit.noise_level import estimate
 
-    found = estimate(picture.whole).level if strength else 0.0
+    found = estimate(picture.whole).known if strength else 0.0
     if found < LEAST:
         return 0.0, ()
     done = "removed first" if strength == 1 else f"removed first at {strength:g} times that"

@@ -230,7 +230,7 @@ class Workshop:
         extras = loaded.job.extras
         for target, picture in pictures_of(loaded.targets, photo, results, stamp, extras):
             replace = target in loaded.replaces
-            itself = target == loaded.job.target  # and no mask, say, where it is there already
+            itself = target == loaded.targets[0]  # and no mask, say, where it is there already
             if left and alone and itself and images.copy(target, photo, replace=replace):
                 notes = ()
             else:

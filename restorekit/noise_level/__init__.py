@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).parent / "weights.safetensors"
 WINDOW, WINDOWS = 256, 16  # pixels a side, and how many are looked at: a megapixel at most
+TINY = 48  # pixels a side, below which texture and noise are not told apart
+MOST = 0.3  # on [0, 1]: what no training saw, as of dots and dithering
 
 
 @dataclass(frozen=True)
@@ -32,17 +34,24 @@ class Estimate:
         grey: of the mean over the channels.
         colour: of the channels about their mean; 0 in a grey photo.
         darkest, brightest: in the darkest and the brightest third of the photo.
+        doubt: why that may be anything but noise, in words; empty where it is known.
     """
 
     grey: float
     colour: float
     darkest: float
     brightest: float
+    doubt: str = ""
 
     @property
     def level(self) -> float:
         """Of all channels together."""
-        return math.hypot(self.grey, self.colour)
+        return min(math.hypot(self.grey, self.colour), MOST)
+
+    @property
+    def known(self) -> float:
+        """The same, and 0 where that is in doubt: for whoever changes a photo unasked."""
+        return 0.0 if self.doubt else self.level
 
 
 @functools.cache
@@ -70,7 +79,11 @@ def estimate(x: Tensor) -> Estimate:
     dark, bright = (
         unit(part.mean().log().item()) for part in (by_shade[:third], by_shade[-third:])
     )
-    return Estimate(grey, 0.0 if x.shape[1] == 1 else colour, dark, bright)
+    colour = 0.0 if x.shape[1] == 1 else colour
+    doubt = "too small to tell noise from texture" if min(x.shape[2:]) < TINY else ""
+    if math.hypot(grey, colour) > MOST:
+        doubt = doubt or "rougher than noise is, as dots and dithering are"
+    return Estimate(grey, colour, dark, bright, doubt)
 
 
 def unit(log_mean_square: float) -> float:
@@ -87,11 +100,16 @@ def _windows(x: Tensor) -> list[Tensor]:
         return [x]
     down = min(max(1, round((WINDOWS * height / width) ** 0.5)), WINDOWS)
     starts = [
-        [int(i * max(length - WINDOW, 0) / max(count - 1, 1)) // 8 * 8 for i in range(count)]
+        [int(max(length - WINDOW, 0) * share) // 8 * 8 for share in evenly(count)]
         for length, count in ((height, down), (width, max(1, WINDOWS // down)))
     ]
     rows, columns = ([slice(start, start + WINDOW) for start in side] for side in starts)
     return [x[..., row, column] for row in rows for column in columns]
+
+
+def evenly(count: int) -> list[float]:
+    """Places from 0 to 1; the middle, of one."""
+    return [0.5] if count == 1 else [i / (count - 1) for i in range(count)]
 
 
 def _look(x: Tensor) -> tuple[Tensor, ...]:
