@@ -191,6 +191,11 @@ def test_a_stranger_s_finding_is_told_and_mended(
     assert np.array_equal(images.read("out.png").pixels, 255 - negative)
 
 
+def test_a_folder_without_photos_is_told(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("diagnose in") == 1
+    assert "in: holds no photos" in capfd.readouterr().err
+
+
 def test_broken_photos_are_told(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     save("in/a.png", PHOTO)
     Path("in/b.png").write_bytes(b"none")

@@ -107,6 +107,8 @@ class SuperResolution(Task):
         notes: tuple[str, ...] = ()
         if sigma == "auto":
             sigma, notes = found_in(picture, strength)
+        if size == (h, w):
+            notes += (f"{options['scale']:g} times {w} x {h} pixels is no larger",)
         removed, level = sigma_to_engine(strength * sigma), 0.0
         if removed:  # at the small size, where it is still known, and before it is sharpened
             y, level = picture.denoised(removed), LEFT * removed

@@ -44,14 +44,16 @@ def what_to_mend() -> list[click.Option]:
 
 
 def photos(inputs: tuple[Path, ...]) -> Iterator[Path]:
-    """The files themselves, and those below folders."""
+    """The files themselves, and those below folders. Raises RestorekitError if there are none."""
     from .. import images
 
+    none = True
     for path in inputs:
-        if path.is_dir():
-            yield from images.below(path)
-        else:
-            yield path
+        for photo in images.below(path) if path.is_dir() else [path]:
+            none = False
+            yield photo
+    if none:
+        raise RestorekitError(f"{inputs[0]}: holds no photos")
 
 
 def diagnosis_of(path: Path, max_megapixels: float = 178) -> Diagnosis:
