@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ..residual import Block
 
 CELL = 2  # pixels a side that are one position of the network
-WIDTH, BLOCKS = 64, 7
+WIDTH, BLOCKS = 64, 12
 REACH = CELL * (2 * BLOCKS + 2)  # pixels that an answer depends on, each way
 FINE = 0.1  # about the root mean square of what a JPEG takes away
 PLANES = 3 + 2  # the picture; the tables of luma and of chroma
