@@ -274,7 +274,7 @@ def test_a_priors_own_reach_its_load() -> None:
     assert parameters.of(load)["prompt"].help == "what to see."
     how: dict[str, Any] = {"prior": flat, "tuning": {"prompt": "a=b, c", "shade": "0.5"}}
     noise = np.random.default_rng(0).integers(0, 256, CAT.shape).astype(np.uint8)
-    restored = restorekit.restore("superres", noise, **how)
+    restored = restorekit.restore("superres", noise, sigma=0.25, **how)
     assert loaded == [("a=b, c", 0.5)]
     assert abs(restored.mean() / 255 - 0.75) < 0.02
     with pytest.raises(RestorekitError, match="prior 'flat' has prompt, shade"):
