@@ -130,8 +130,9 @@ def test_what_is_lost_with_a_run_or_a_worker(
     for name in done:
         images.read(Path("ray") / name)
     process = start(cluster, len(done) + 1)
-    worker, *_ = (p for p in psutil.Process().children(recursive=True) if "ray::Wo" in p.name())
-    worker.kill()
+    workers = [p for p in psutil.Process().children(recursive=True) if "ray::Wo" in p.name()]
+    # The other may still be starting: its death costs no photo.
+    max(workers, key=lambda worker: sum(worker.cpu_times()[:2])).kill()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 3, err
     assert "its worker died" in err and " skipped, 1 failed" in err
