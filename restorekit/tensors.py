@@ -94,9 +94,8 @@ def widened(kept: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     full = {}
     for name in without_steps(shapes_of(kept)):
         tensor, step = kept[name], kept.get(name + STEP)
-        whole = tensor.dtype == torch.int8
-        fractions = [t for t in (tensor, step) if t is not None and t.is_floating_point()]
-        if (step is not None) != whole or len(fractions) != 1:
+        fractions = tensor if step is None else step
+        if (step is None) == (tensor.dtype == torch.int8) or not fractions.is_floating_point():
             raise ValueError(f"tensor {name[:100]!r} is of {tensor.dtype}, its steps do not fit")
         full[name] = tensor.float()
         if step is not None:

@@ -48,14 +48,12 @@ def saved_with_others(coding: Coding) -> bool:
 def without_empty_chroma(coding: Coding) -> Coding:
     """As a file without colours, where those of a black-and-white photo are all zero."""
     luma, *chroma = coding.components
-    return (
-        coding
-        if any(part.k.any() for part in chroma)
-        else dataclasses.replace(coding, components=(luma,))
-    )
+    if any(part.k.any() for part in chroma):
+        return coding
+    return dataclasses.replace(coding, components=(luma,))
 
 
-def check_same(y: Tensor, seen: Tensor) -> None:
+def check_seen(y: Tensor, seen: Tensor) -> None:
     """Raises RestorekitError where coefficients and tables do not make the photo that is seen.
 
     Files may change their tables between scans, of which the last alone are known here.

@@ -69,12 +69,13 @@ def unevenness(inside: np.ndarray) -> float:
     if len(inside) < FEW:
         return 1.0
     mean, found = np.maximum(inside.mean(0), 1e-9), 1.0
-    beside = np.median(mean)
     for i in range(BLOCK - 1):
-        other = inside[:, 6 - i] if i != 3 else inside[:, [1, 5]].mean(1)
+        other, expected = inside[:, 6 - i], mean[6 - i]  # its mirror image
+        if i == 3:
+            other, expected = inside[:, [1, 5]].mean(1), np.median(mean)
         more = inside[:, i] - other
         if more.mean() > SURELY * more.std() / len(more) ** 0.5:
-            found = max(found, float(mean[i] / (mean[6 - i] if i != 3 else beside)))
+            found = max(found, float(mean[i] / expected))
     return found
 
 

@@ -14,7 +14,7 @@ from restorekit.units import sigma_to_engine
 
 from . import trial
 from .coded import (
-    check_same,
+    check_seen,
     described,
     luma_of,
     measured,
@@ -103,7 +103,8 @@ class Dejpeg(Task):
             )
         assert picture.source is not None
         if coding.error < LEAST:
-            return as_it_is(picture, f"{described(coding)}: as good as lossless, left as it is")
+            note = f"{described(coding)}: as good as lossless, left as it is"
+            return Problem.solved(picture.pixels, note)
         here = None if picture.window is None else picture.source.stored(picture.window)
         return from_file(coding, picture.source.orientation, here, picture.pixels)
 
@@ -157,29 +158,13 @@ def from_file(
         return upright(x, orientation)
 
     if seen is not None:
-        check_same(framed(y), seen)
+        check_seen(framed(y), seen)
 
     def finish(x: Tensor) -> Tensor:
         return framed(within(x, operator))
 
     shown = size[::-1] if orientation >= 5 else size
     return problem(operator, y, (shown[0], shown[1]), level, finish, note, guesser)
-
-
-def as_it_is(picture: Picture, note: str) -> Problem:
-    """What leaves a photo alone."""
-    from restorekit.engine.conditioning import Degradation, Observation
-    from restorekit.engine.operators import Identity
-
-    y = picture.pixels
-    return Problem(
-        Observation(y, Degradation(Identity())),
-        (y.shape[2], y.shape[3]),
-        guess=y,
-        level=0.0,
-        guess_is_state=True,
-        notes=(note,),
-    )
 
 
 def guessed(

@@ -48,21 +48,11 @@ class Fade(Task):
             yield Finding(f"perhaps {what}", figures)
 
     def observe(self, picture: Picture, **options: Any) -> Problem:
-        from restorekit.engine.conditioning import Degradation, Observation
-        from restorekit.engine.operators import Identity
-
         x, strength = picture.pixels, options["strength"]
         fading = density.analysed(picture.whole)
         if fading is not None and strength:
             x = density.restored(x, fading, strength)
-        return Problem(
-            Observation(x, Degradation(Identity())),
-            size=(x.shape[2], x.shape[3]),
-            guess=x,
-            level=0.0,
-            guess_is_state=True,
-            notes=(described(fading, strength),),
-        )
+        return Problem.solved(x, described(fading, strength))
 
     @property
     def trial(self) -> Trial:  # type: ignore[override]
