@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -135,8 +136,10 @@ def test_what_is_lost_with_a_run_or_a_worker(
     max(workers, key=lambda worker: sum(worker.cpu_times()[:2])).kill()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 3, err
-    assert "its worker died" in err and " skipped, 1 failed" in err
-    assert len(tree("ray")) == 11
+    lost = re.search(r"in/(.+): its worker died", err)
+    assert lost and " skipped, 1 failed" in err
+    # It too is there if Ctrl-C came between its name and its record.
+    assert tree("ray").keys() | {lost[1]} == tree("in").keys()
     capfd.readouterr()
     assert run(f"{SLOW} --retry-failed") == 0, "here, this time"
     assert len(capfd.readouterr().out.splitlines()) == 1
