@@ -124,6 +124,9 @@ def test_dry_run_shows_what_run_takes(here: Path, capfd: pytest.CaptureFixture[s
         "in/noisy.png -> out/noisy.png: would be restored: denoise",
         "in/other.png -> out/other.png: would be restored: nothing to mend",
     ]
+    Path("in/broken.png").write_text("no photo")
+    assert run("restore in -o out --dry-run") == 3
+    assert "in/broken.png -> out/broken.png: would fail: " in capfd.readouterr().out
     assert run("restore in/noisy.png -o a.png --strength 0.5 --no-provenance") == 0
     assert run("run 'denoise strength=0.5' in/noisy.png -o b.png --no-provenance") == 0
     assert Path("a.png").read_bytes() == Path("b.png").read_bytes()

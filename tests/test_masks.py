@@ -326,3 +326,11 @@ def test_a_mask_of_one_row(here: Path) -> None:
     for mask in (hole, hole[None], hole[None, None], hole[..., None]):
         found = restorekit.restore("inpaint", row, mask=mask, steps=1)
         assert np.array_equal(found[~hole], row[~hole])
+
+
+@pytest.mark.parametrize("name", ["Caf\u00e9.jpg", "Cafe\u0301.jpg"])
+def test_an_accent_is_one_however_it_is_written(name: str, here: Path) -> None:
+    """Macs write a letter and its accent; a mask painted elsewhere has one letter."""
+    for mask in "Caf\u00e9.png", "Cafe\u0301-mask.png":
+        save(f"masks/{mask}", np.uint8(255) * STROKE)
+        assert masks.path_of(name, None, "masks") == Path("masks", mask)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import os
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -143,12 +143,9 @@ def path_of(name: str, mask: Any, mask_dir: str | os.PathLike[str] | None) -> Pa
         is_file = isinstance(mask, str | os.PathLike) and not is_auto(mask)
         return Path(mask) if is_file else None
     wanted = Path(mask_dir) / name
+    there = [p for p in sorted(wanted.parent.glob("*")) if p.suffix.lower() in images.SUFFIXES]
     for stem in (f"{wanted.stem}-mask", wanted.stem):
-        found = [
-            path
-            for path in sorted(wanted.parent.glob(f"{glob.escape(stem)}.*"))
-            if path.suffix.lower() in images.SUFFIXES and path.stem == stem
-        ]
+        found = [path for path in there if composed(path.stem) == composed(stem)]
         if len(found) == 1 or wanted in found:
             return wanted if wanted in found else found[0]
         if found:
@@ -157,6 +154,11 @@ def path_of(name: str, mask: Any, mask_dir: str | os.PathLike[str] | None) -> Pa
     raise RestorekitError(
         f"{wanted.with_suffix('.*')}: {what} for {name}; put one there of the photo's name"
     )
+
+
+def composed(name: str) -> str:
+    """The same name for an accented letter and for a letter with an accent, as Macs write it."""
+    return unicodedata.normalize("NFC", name)
 
 
 def hole_of(

@@ -19,7 +19,7 @@ from .shards import Shard, of_shard, shard_of_process
 from .tally import Tally
 
 if TYPE_CHECKING:
-    from ..folder import Engine, Spec
+    from ..folder import Engine, Runner, Spec
     from ..folder.plan import Job
 
 
@@ -225,9 +225,9 @@ def restore_files(
                 click.echo(shown(line), err=True)
             for problem in plan.problems:
                 click.echo(shown(f"would fail: {problem}"), err=True)
-            for job in jobs:
-                for target, text in runner.preview(job, foreseen):
-                    click.echo(shown(f"{job.source} -> {target}: {text}"))
+            failing = [job for job in jobs if not would_do(runner, job, foreseen)]
+            if failing or plan.problems:
+                raise click.exceptions.Exit(SOME_FAILED)
             return
         part, parts = selection.shard
         if parts > 1 and not quiet:
@@ -266,6 +266,18 @@ def restore_files(
         raise RestorekitError(tally.broken)
     if tally.failed:
         raise click.exceptions.Exit(SOME_FAILED)
+
+
+def would_do(runner: Runner, job: Job, foreseen: Callable[[Job], str] | None) -> bool:
+    """Shows what a run would do with a photo; False where that is to fail, which it tells."""
+    try:
+        lines = [f"{target}: {text}" for target, text in runner.preview(job, foreseen)]
+    except RestorekitError as error:
+        click.echo(shown(f"{job.source} -> {job.target}: would fail: {error}"))
+        return False
+    for line in lines:
+        click.echo(shown(f"{job.source} -> {line}"))
+    return True
 
 
 def opened(report: Path, shard: tuple[int, int]) -> BinaryIO:

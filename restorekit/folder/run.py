@@ -104,14 +104,14 @@ class Runner:
 
         Args:
             foreseen: says what would be done to a photo, where they differ.
+
+        Raises:
+            RestorekitError: if it would fail, as far as can be told beforehand.
         """
-        try:
-            loaded = self.open(job)
-            if isinstance(loaded, Outcome):
-                return [(job.target, loaded.notes[0])]
-            how = f": {foreseen(job)}" if foreseen else ""
-        except RestorekitError as error:
-            return [(job.target, f"would fail: {error}")]
+        loaded = self.open(job)
+        if isinstance(loaded, Outcome):
+            return [(job.target, loaded.notes[0])]
+        how = f": {foreseen(job)}" if foreseen else ""
         return [
             (target, f"would be {'overwritten' if target.exists() else 'restored'}{how}")
             for target in loaded.targets
