@@ -60,6 +60,12 @@ class Chain:
                     f"{link.task} takes no photo, and would drop what was made before it; "
                     "let it be the first of the chain"
                 )
+        named = self.extras
+        if twice := sorted({name for name in named if named.count(name) > 1}):
+            raise RestorekitError(
+                f"two tasks of the chain would write a {twice[0]} beside the photo, of one name; "
+                "let one of them do so"
+            )
 
     @property
     def name(self) -> str:
@@ -77,8 +83,7 @@ class Chain:
     @property
     def extras(self) -> tuple[str, ...]:
         """What is written besides each photo."""
-        named = [name for link in self.links for name in link.found.extras(**link.options)]
-        return tuple(dict.fromkeys(named))
+        return tuple(name for link in self.links for name in link.found.extras(**link.options))
 
     def on(self, device: str) -> Chain:
         """The same on another device."""

@@ -12,6 +12,7 @@ import restorekit
 from restorekit import images
 from restorekit.chain_text import from_file, of, parsed
 from restorekit.choices import Choices
+from restorekit.errors import RestorekitError
 
 from .commands import run, save, tree
 
@@ -129,3 +130,10 @@ def test_from_nothing() -> None:
     assert run("run 'generate steps=2 | superres steps=1 prior=photo-fast' -o out.png") == 0
     assert images.read("out.png").pixels.shape == (128, 128, 3)
     assert run("run 'denoise' -o out.png") == 1
+
+
+def test_two_saved_masks_of_one_name_are_refused() -> None:
+    """Of two saved masks one would be lost."""
+    twice = "inpaint mask=a.png save-mask | inpaint mask=b.png save-mask"
+    with pytest.raises(RestorekitError, match="two tasks"):
+        of(twice, Choices())

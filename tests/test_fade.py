@@ -147,3 +147,16 @@ def test_nothing_is_invented_in_either_mode(tmp_path: Path) -> None:
     images.write(source, images.Photo(faded(PHOTO[:64, :96]).astype(np.uint8)))
     restorekit.restore("fade", source, mode="perceptual", output=target)
     assert b"compositeWith" not in dict(images.read(target).metadata)["xmp"]
+
+
+def test_what_does_not_look_faded_is_mended_where_that_is_asked(here: Path) -> None:
+    """Nobody knows a print better than who holds it; a plain picture has no range to give back."""
+    images.write("sound.png", images.Photo(PHOTO))
+    assert run("fade sound.png -o left.png") == 0
+    assert Path("left.png").read_bytes() == Path("sound.png").read_bytes()
+    assert run("fade sound.png -o wider.png --anyway") == 0
+    before, after = (images.read(p).pixels.astype(float) for p in ("sound.png", "wider.png"))
+    assert np.ptp(after) >= np.ptp(before) and after.std() > before.std()
+    images.write("plain.png", images.Photo(np.full((40, 50, 3), 120, np.uint8)))
+    assert run("fade plain.png -o same.png --anyway") == 0
+    assert (images.read("same.png").pixels == 120).all()

@@ -123,7 +123,7 @@ def test_completion(words: str, number: int, wanted: str) -> None:
     """Of tasks, options and files, as bash asks for it; light enough for a key press."""
     code = (
         "import sys, atexit; from restorekit.cli import main;"
-        "atexit.register(lambda: print('torch' in sys.modules)); main([])"
+        "atexit.register(lambda: print('torch' in sys.modules)); sys.exit(main([]))"
     )
     asked = {
         "_RESTOREKIT_COMPLETE": "bash_complete",
@@ -135,3 +135,4 @@ def test_completion(words: str, number: int, wanted: str) -> None:
     )
     *offered, heavy = ended.stdout.split()
     assert wanted in offered and heavy == "False", ended
+    assert ended.returncode == 0 and not ended.stderr, "which lands in the prompt"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,20 +45,24 @@ def test_light_commands_load_nothing_heavy(command: str) -> None:
 
 
 def test_the_help_starts_fast(tmp_path: Path) -> None:
-    """At most three times what their two libraries cost, each at its best of runs in turn.
+    """At most three times what their two libraries cost, in the best quarter of runs in turn.
 
-    Compiled, as installed packages are.
+    Compiled, as installed packages are, and by the processor's time: what else is at work on the
+    machine disturbs that least.
     """
     compiled = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
     compiled["PYTHONPYCACHEPREFIX"] = str(tmp_path)
-    ours = [sys.executable, "-m", "restorekit", "--help"]
-    theirs = [sys.executable, "-c", "import click, pluggy"]
-    best = {"ours": float("inf"), "theirs": float("inf")}
-    for turn in range(25):  # more turns only where other work on the machine disturbs them
-        for name, arguments in (("ours", ours), ("theirs", theirs)):
-            began = time.perf_counter()
-            subprocess.run(arguments, stdout=subprocess.DEVNULL, check=True, env=compiled)
-            best[name] = min(best[name], time.perf_counter() - began)
-        if turn >= 4 and best["ours"] <= 3 * best["theirs"]:
+
+    def cost(*arguments: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = [sys.executable, *arguments]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True, env=compiled)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+    ratios: list[float] = []
+    for turn in range(25):  # more turns only where other work disturbs them
+        ratios.append(cost("-m", "restorekit", "--help") / cost("-c", "import click, pluggy"))
+        if turn >= 4 and sorted(ratios)[len(ratios) // 4] <= 3:
             break
-    assert best["ours"] <= 3 * best["theirs"], best
+    assert sorted(ratios)[len(ratios) // 4] <= 3, ratios

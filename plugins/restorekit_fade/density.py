@@ -50,13 +50,14 @@ class Fading:
     paper: bool
 
 
-def analysed(pixels: Tensor) -> Fading | None:
+def analysed(pixels: Tensor, anyway: bool = False) -> Fading | None:
     """What fading did to a picture; None where its range and its paper are a good print's.
 
     Looked at without its borders, and reduced, so that neither specks nor noise are its end points.
 
     Args:
         pixels: (1, C, H, W) on [-1, 1].
+        anyway: take it for faded, unless it is of one shade.
     """
     import numpy as np
 
@@ -70,7 +71,7 @@ def analysed(pixels: Tensor) -> Fading | None:
     yellow = light[-1] - light[0]
     lifted = darkest <= -math.log10(LIFTED)
     yellowed = may_be_paper and not toned and has_yellowed(density, yellow)
-    if darkest - lightest < 0.02 or not (lifted or yellowed):
+    if darkest - lightest < 0.02 or not (anyway or lifted or yellowed):
         return None
     wanted = -math.log10(LIGHT), -math.log10(DARK)
     kept = 1.0 if toned else 1 - NEUTRAL

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from restorekit.options import strength_option
+from restorekit.options import Option, strength_option
 from restorekit.task import Finding, Picture, Problem, Recipe, Task, Trial
 from restorekit.units import from_engine, to_engine
 
@@ -30,7 +30,10 @@ class Fade(Task):
 
     name = "fade"
     summary = "Give faded and yellowed prints their range and colours back."
-    options = (strength_option("How far to go: 0 leaves the photo as it is."),)
+    options = (
+        strength_option("How far to go: 0 leaves the photo as it is."),
+        Option(["--anyway"], is_flag=True, help="Mend a photo that does not look faded, too."),
+    )
     recipes = {"fidelity": ALONE, "perceptual": ALONE}
     stage = 30
 
@@ -49,10 +52,10 @@ class Fade(Task):
 
     def observe(self, picture: Picture, **options: Any) -> Problem:
         x, strength = picture.pixels, options["strength"]
-        fading = density.analysed(picture.whole)
+        fading = density.analysed(picture.whole, options["anyway"])
         if fading is not None and strength:
             x = density.restored(x, fading, strength)
-        return Problem.solved(x, described(fading, strength))
+        return Problem.solved(x, described(fading, strength, options["anyway"]))
 
     @property
     def trial(self) -> Trial:  # type: ignore[override]
@@ -69,10 +72,12 @@ def sure(fading: density.Fading) -> bool:
     return fading.left < (COLOURLESS if fading.toned else SURE) and fading.cast < DUSK
 
 
-def described(fading: density.Fading | None, strength: float) -> str:
+def described(fading: density.Fading | None, strength: float, anyway: bool) -> str:
     """What was found and done, in plain words."""
+    if fading is None and anyway:
+        return "is of one shade: left as it is"
     if fading is None:
-        return "not faded: left as it is"
+        return "does not look faded: left as it is; --anyway mends it all the same"
     found = found_in(fading)
     if not strength:
         return f"{found}: left as it is"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -20,6 +21,8 @@ from .scaffolding import plugins_group
 from .tasks import TaskCommands, task_command
 from .training import train
 from .trial import trial_command
+
+COMPLETION = "_RESTOREKIT_COMPLETE"  # with which a shell asks; click answers and exits
 
 
 class Program(TaskCommands):
@@ -92,7 +95,8 @@ def main(arguments: list[str] | None = None) -> int:
         click.echo("restorekit: interrupted", err=True)
         return 130
     except (Exception, SystemExit) as error:
-        if "--debug" in arguments:
+        completed = isinstance(error, SystemExit) and COMPLETION in os.environ
+        if "--debug" in arguments or completed:
             raise
         message = reason(error)
         if not isinstance(error, RestorekitError):
