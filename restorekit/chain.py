@@ -96,7 +96,7 @@ class Chain:
 
     def absolute(self) -> Chain:
         """The same with absolute paths, wherever it may be opened."""
-        return Chain(tuple(map(absolute, self.links)))
+        return Chain(tuple(anchored(link, Path.cwd()) for link in self.links))
 
     def opened(self) -> Chained:
         """Its priors loaded."""
@@ -226,20 +226,20 @@ def settings_of(restorer: Restorer, options: Mapping[str, Any]) -> dict[str, Any
     }
 
 
-def absolute(link: Link) -> Link:
-    """A link with absolute paths where its options or its prior are paths."""
+def anchored(link: Link, folder: Path) -> Link:
+    """A link whose paths, among its options or its prior, count from a folder."""
 
     def path(value: Any) -> Any:
         if isinstance(value, tuple | list):
             return type(value)(map(path, value))
-        return value if value is None else type(value)(Path(value).absolute())
+        return value if value is None else type(value)(folder / value)
 
     paths = paths_of(link.found, link.options)
     options = {name: path(v) if name in paths else v for name, v in link.options.items()}
     choices = link.choices
     prior = choices.prior
     if isinstance(prior, str) and prior not in offered_priors():
-        choices = dataclasses.replace(choices, prior=str(Path(prior).absolute()))
+        choices = dataclasses.replace(choices, prior=str(folder / prior))
     return Link(link.task, options, choices)
 
 

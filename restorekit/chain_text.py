@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from . import files, plugins
-from .chain import Chain, Link
+from .chain import Chain, Link, anchored
 from .choices import Choices
 from .errors import RestorekitError
 from .given import resolve
@@ -58,6 +58,8 @@ def of(given: str | Sequence[str | Step], choices: Choices) -> Chain:
 def from_file(path: Path, choices: Choices) -> Chain:
     """The chain of a TOML file: a table [[step]] for each, with its task and its options.
 
+    Paths in it count from the folder that it is in.
+
     Raises:
         RestorekitError: if it cannot be read, or is of another form.
     """
@@ -75,7 +77,7 @@ def from_file(path: Path, choices: Choices) -> Chain:
     for step in steps:
         options = {in_python(n): typed(v) for n, v in step.items() if n != "task"}
         try:
-            links.append(link((step["task"], options), choices))
+            links.append(anchored(link((step["task"], options), choices), path.parent))
         except RestorekitError as error:
             raise RestorekitError(f"{path}: {error}") from error
     return Chain(tuple(links))

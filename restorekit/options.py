@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,11 @@ def never(value: Any) -> bool:
     return False
 
 
+def stays(typed: Mapping[str, Any]) -> bool:
+    """Gives way to nothing."""
+    return False
+
+
 def always(value: Any) -> bool:
     """Of every value."""
     return True
@@ -40,6 +45,8 @@ class Option(click.Option):
         once: it belongs on a command line, and no configuration file may have it.
         risky: of which values may a project's configuration file, which can have come with
             somebody else's photos, not make a default? Of those that write where nobody asked.
+        gives_way: whether a configuration file's value goes without saying, given what was typed,
+            by parameters' names: where both exclude one another, the command line wins.
     """
 
     def __init__(
@@ -48,10 +55,12 @@ class Option(click.Option):
         heading: str | None = None,
         once: bool = False,
         risky: Callable[[Any], bool] = never,
+        gives_way: Callable[[Mapping[str, Any]], bool] = stays,
         **settings: Any,
     ) -> None:
         super().__init__(*declared, **settings)
         self.heading, self.once, self.risky = heading, once, risky
+        self.gives_way = gives_way
 
 
 def typed(value: Any) -> Any:

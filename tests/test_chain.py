@@ -137,3 +137,12 @@ def test_two_saved_masks_of_one_name_are_refused() -> None:
     twice = "inpaint mask=a.png save-mask | inpaint mask=b.png save-mask"
     with pytest.raises(RestorekitError, match="two tasks"):
         of(twice, Choices())
+
+
+def test_paths_in_a_file_count_from_its_folder() -> None:
+    save("work/mask.png", np.eye(40, 50, dtype=np.uint8) * np.uint8(255))
+    Path("work/chain.toml").write_text("[[step]]\ntask = 'inpaint'\nmask = 'mask.png'\n")
+    chain = from_file(Path("work/chain.toml"), Choices())
+    assert chain.reads("in.png") == [Path("work/mask.png")]
+    Path("work/chain.toml").write_text("[[step]]\ntask = 'inpaint'\nmask = 'auto'\n")
+    assert from_file(Path("work/chain.toml"), Choices()).links[0].options["mask"] == "auto"

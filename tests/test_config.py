@@ -189,3 +189,20 @@ def test_a_strangers_project_file_is_not_read(
     assert shown(capfd) == {}
     assert run("config path") == 0
     assert "another user" in capfd.readouterr().out
+
+
+def test_what_is_typed_goes_before_what_it_excludes(
+    own: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of ways to mark damage, and of a format beside a file's name."""
+    assert run("config show") == 0
+    assert "no file sets anything" in capfd.readouterr().err
+    save("in.png", CAT[:32, :32])
+    save("masks/in.png", np.uint8(255) * np.eye(32, dtype=np.uint8))
+    own.write_text("format = 'jpg'\n[inpaint]\nmask = 'auto'\nmask-color = 'red'\nsteps = 1\n")
+    assert run("inpaint in.png --mask-dir masks -o out.png --mask-invert") == 0
+    assert images.read("out.png").pixels.shape == images.read("in.png").pixels.shape
+    assert run("inpaint in.png --mask-from-alpha -o other.png") == 1
+    assert "the photo has no transparency" in capfd.readouterr().err
+    assert run("inpaint in.png --mask auto --mask-color red -o other.png") == 1
+    assert "--mask-color goes with" in capfd.readouterr().err, "both typed"

@@ -199,6 +199,17 @@ def test_a_folder_without_photos_is_told(here: Path, capfd: pytest.CaptureFixtur
     assert "in: holds no photos" in capfd.readouterr().err
 
 
+def test_masks_beside_their_photos_are_not_looked_at(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    save("in/a.png", PHOTO)
+    save("in/a-mask.png", np.uint8(255) * (PHOTO[..., 0] > 128))
+    assert run("diagnose in --json") == 0
+    out, err = capfd.readouterr()
+    assert [row["photo"] for row in json.loads(out)] == ["in/a.png"]
+    assert "left out: 1 masks of photos beside them (a-mask.png)" in err
+
+
 def test_broken_photos_are_told(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     save("in/a.png", PHOTO)
     Path("in/b.png").write_bytes(b"none")

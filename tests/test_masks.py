@@ -334,3 +334,14 @@ def test_an_accent_is_one_however_it_is_written(name: str, here: Path) -> None:
     for mask in "Caf\u00e9.png", "Cafe\u0301-mask.png":
         save(f"masks/{mask}", np.uint8(255) * STROKE)
         assert masks.path_of(name, None, "masks") == Path("masks", mask)
+
+
+def test_a_layer_of_paint_lies_over_the_photo(here: Path) -> None:
+    """What it hides under nothing is no paint, be it of that colour."""
+    save("in.png", PHOTO)
+    paint = np.zeros_like(PHOTO)
+    paint[...] = 255, 0, 0
+    save("layer.png", paint, np.uint8(255) * STROKE)
+    command = "inpaint in.png --mask layer.png --mask-color red --save-mask --steps 1 -o o.png"
+    assert run(command) == 0
+    assert np.array_equal(masks.read("o-mask.png"), STROKE)

@@ -267,6 +267,9 @@ def of_path(path: Path | None, picture: Picture, invert: bool, color: str | None
     here = (slice(None), slice(None)) if part is None else part.slices
     eight = from_engine(picture.pixels.expand(-1, 3, -1, -1), np.dtype(np.uint8))
     seen = np.broadcast_to(copy.pixels[here] / copy.peak * 255, eight.shape)
+    if copy.alpha is not None:  # a layer: what is transparent shows the photo
+        opacity = (copy.alpha[here] / copy.peak)[..., None]
+        seen = opacity * seen + (1 - opacity) * eight
     hole.where[here] = painted_over(seen.astype(np.float32), eight.astype(np.float32), rgb(color))
     return hole
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,28 +34,44 @@ REFINED: dict[str, Any] = {
 }
 
 
+def without_files(typed: Mapping[str, Any]) -> bool:
+    """Whether the mask that was asked for is no file's."""
+    return masks.is_auto(typed.get("mask")) or "mask_from_alpha" in typed
+
+
 class Inpaint(Task):
     """Repairs what the mask marks. White means: repair here."""
 
     name = "inpaint"
     summary = "Repair scratches, text and holes that a mask marks, or that are found."
     options = (
-        click.Option(
+        Option(
             ["--mask"],
+            gives_way=lambda typed: bool({"mask_dir", "mask_from_alpha"} & typed.keys()),
             type=MaskPath(masks.AUTO, dir_okay=False),
             help="Picture of the same size; white means repair here. auto: what looks damaged.",
         ),
-        click.Option(
+        Option(
             ["--mask-dir"],
+            gives_way=lambda typed: bool({"mask", "mask_from_alpha"} & typed.keys()),
             type=click.Path(file_okay=False),
             help="Folder with a mask for each photo, under the photo's path and name.",
         ),
-        click.Option(["--mask-invert"], is_flag=True, help="Black means repair here instead."),
-        click.Option(
-            ["--mask-from-alpha"], is_flag=True, help="Repair the photo's transparent pixels."
+        Option(
+            ["--mask-invert"],
+            gives_way=lambda typed: without_files(typed) or "mask_color" in typed,
+            is_flag=True,
+            help="Black means repair here instead.",
         ),
-        click.Option(
+        Option(
+            ["--mask-from-alpha"],
+            gives_way=lambda typed: bool({"mask", "mask_dir"} & typed.keys()),
+            is_flag=True,
+            help="Repair the photo's transparent pixels.",
+        ),
+        Option(
             ["--mask-color"],
+            gives_way=lambda typed: without_files(typed) or "mask_invert" in typed,
             metavar="COLOR",
             help="The masks are copies of the photos, painted over in that colour: red, #ff0000.",
         ),

@@ -32,6 +32,8 @@ def show(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         click.echo(json_text(rows))
         return
+    if not rows:
+        click.echo("no file sets anything; `restorekit config path` says where they are", err=True)
     for row in rows:
         said = f"{row['option']} = {json.dumps(row['value'], ensure_ascii=False)}"
         click.echo(shown(f"{said:40}  {row['file']}"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,17 +42,30 @@ def what_to_mend() -> list[click.Option]:
     ]
 
 
-def photos(inputs: tuple[Path, ...]) -> Iterator[Path]:
-    """The files themselves, and those below folders. Raises RestorekitError if there are none."""
-    from .. import images
+def photos(inputs: tuple[Path, ...], problems: list[str]) -> list[Path]:
+    """The files themselves, and those below folders that a run takes; what it leaves is told.
 
-    none = True
+    Args:
+        problems: to which folders that cannot be read are added.
+
+    Raises:
+        RestorekitError: if there are none.
+    """
+    from ..folder.left_out import LeftOut
+    from ..folder.plan import walk
+
+    found: list[Path] = []
+    left_out = LeftOut()
     for path in inputs:
-        for photo in images.below(path) if path.is_dir() else [path]:
-            none = False
-            yield photo
-    if none:
+        if path.is_dir():
+            found += [photo for photo, _ in walk(path, None, problems, left_out)]
+        else:
+            found.append(path)
+    for line in left_out.told():
+        click.echo(shown(line), err=True)
+    if not found and not problems:
         raise RestorekitError(f"{inputs[0]}: holds no photos")
+    return found
 
 
 def diagnosis_of(path: Path, max_megapixels: float = 178) -> Diagnosis:
@@ -81,8 +93,12 @@ def diagnose(inputs: tuple[Path, ...], as_json: bool, debug: bool, **values: Any
     does.
     """
     rows: list[dict[str, Any]] = []
-    failed = False
-    for path in photos(inputs):
+    problems: list[str] = []
+    looked_at = photos(inputs, problems)
+    for problem in problems:
+        click.echo(shown(f"restorekit: {problem}"), err=True)
+    failed = bool(problems)
+    for path in looked_at:
         try:
             diagnosis = diagnosis_of(path)
         except RestorekitError as error:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -49,6 +49,13 @@ def samples_option() -> click.Option:
     )
 
 
+def names_a_format(typed: Mapping[str, Any]) -> bool:
+    """Whether the output that was asked for has a format's suffix."""
+    from .. import images
+
+    return "output" in typed and typed["output"].suffix.lower() in images.KINDS
+
+
 def folder_options() -> list[click.Option]:
     """What matters for several photos alone."""
     return [
@@ -56,8 +63,9 @@ def folder_options() -> list[click.Option]:
             ["--include"], multiple=True, metavar="GLOB", help="Only photos that match, as '*.tif'."
         ),
         click.Option(["--exclude"], multiple=True, metavar="GLOB", help="No photos that match."),
-        click.Option(
+        Option(
             ["--format", "suffix"],
+            gives_way=names_a_format,
             type=click.Choice(["png", "jpg", "tif", "webp", "bmp", "avif"]),
             help="Write all photos in one format instead of their own.",
         ),

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from ..options import HEADINGS, WHAT
+from ..options import HEADINGS, WHAT, Option
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -35,6 +36,18 @@ class Command(click.Command):
         super().__init__(name, params=[p for listed in lists.values() for p in listed], **settings)
         self.shared = [p for listed in (shared or {}).values() for p in listed]
         self.listed = {id(p): heading for heading, listed in lists.items() for p in listed}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Leaves out what a configuration file says where what was typed excludes it."""
+        rest = super().parse_args(ctx, args)
+        sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
+        typed = {n: v for n, v in ctx.params.items() if sources[n] is ParameterSource.COMMANDLINE}
+        for option in self.params:
+            configured = sources.get(option.name or "") is ParameterSource.DEFAULT_MAP
+            if configured and isinstance(option, Option) and option.gives_way(typed):
+                alone = click.Command(None, params=[option], add_help_option=False)
+                ctx.params |= alone.make_context(None, [], resilient_parsing=True).params
+        return rest
 
     def heading_of(self, parameter: click.Parameter) -> str:
         """Under which heading a parameter is told of."""

@@ -191,14 +191,14 @@ def known_suffixes() -> str:
 
 
 def walk(
-    folder: Path, output: Path, problems: list[str], left_out: LeftOut
+    folder: Path, output: Path | None, problems: list[str], left_out: LeftOut
 ) -> list[tuple[Path, str]]:
     """(file, path within the folder) of the photos below it, without those in the output folder.
 
     Links to folders are not followed. Folders that cannot be read are told in `problems`, and
     what is passed by is counted in `left_out`.
     """
-    skipped = files.identity(output)
+    skipped = output and files.identity(output)
 
     def unreadable(error: OSError) -> None:
         problems.append(
