@@ -32,6 +32,11 @@ def stays(typed: Mapping[str, Any]) -> bool:
     return False
 
 
+def any_of(*names: str) -> Callable[[Mapping[str, Any]], bool]:
+    """Gives way to each of these parameters."""
+    return lambda typed: not typed.keys().isdisjoint(names)
+
+
 def always(value: Any) -> bool:
     """Of every value."""
     return True

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restorekit.options import HOW_STRONG, MaskPath, Number, Option
+from restorekit.options import HOW_STRONG, MaskPath, Number, Option, any_of
 from restorekit.task import Finding, Picture, Problem, Recipe, Task, Trial
 from restorekit.units import from_engine, to_engine
 
@@ -47,13 +47,13 @@ class Inpaint(Task):
     options = (
         Option(
             ["--mask"],
-            gives_way=lambda typed: bool({"mask_dir", "mask_from_alpha"} & typed.keys()),
+            gives_way=any_of("mask_dir", "mask_from_alpha"),
             type=MaskPath(masks.AUTO, dir_okay=False),
             help="Picture of the same size; white means repair here. auto: what looks damaged.",
         ),
         Option(
             ["--mask-dir"],
-            gives_way=lambda typed: bool({"mask", "mask_from_alpha"} & typed.keys()),
+            gives_way=any_of("mask", "mask_from_alpha"),
             type=click.Path(file_okay=False),
             help="Folder with a mask for each photo, under the photo's path and name.",
         ),
@@ -65,7 +65,7 @@ class Inpaint(Task):
         ),
         Option(
             ["--mask-from-alpha"],
-            gives_way=lambda typed: bool({"mask", "mask_dir"} & typed.keys()),
+            gives_way=any_of("mask", "mask_dir"),
             is_flag=True,
             help="Repair the photo's transparent pixels.",
         ),
